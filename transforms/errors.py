@@ -49,3 +49,7 @@ class RejectedJobError(CognitionError):
         self.code = code
         self.http_status = http_status
         self.body = body
+
+
+class ConservationError(CognitionError):
+    """Rows would be lost or made up: the batch does not commit."""

@@ -1,0 +1,310 @@
+"""One raw file in, the tables of one batch out: read, validate, flatten, conserve.
+
+A pure function of the replies, the schemas and this code: the same input gives the same tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from transforms.contract import Contract, Contracts
+from transforms.envelope import Envelope, Item, read_reply
+from transforms.errors import ConservationError
+from transforms.flatten import Flattened, flatten_blobs, read_blobs
+from transforms.validate import (
+    Finding,
+    Unmapped,
+    Verdict,
+    check_blob,
+    cut_fragment,
+    duplicate_key,
+    gc_paused,
+)
+
+FLATTEN_VERSION = 1  # raised when the same raw bytes and schemas give other tables
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenedBatch:
+    """The tables of one batch and what was counted on the way.
+
+    Attributes:
+        tables: Every table that has rows, sorted by key.
+        totals: Per table of a result Type: elements in the source, rows loaded, elements set aside.
+        facts: Counts and times, as in the table `batches`.
+    """
+
+    tables: Mapping[str, pa.Table]
+    totals: Mapping[str, Mapping[str, int]]
+    facts: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Blob:
+    """A result on its way: its row in `results` and the verdict on its Data."""
+
+    row: Row
+    contract: Contract
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class _Collected:
+    """Rows of the system tables, and blobs by Type, in the order of jobs."""
+
+    jobs: list[Row] = field(default_factory=list)
+    results: list[Row] = field(default_factory=list)
+    quarantine: list[Row] = field(default_factory=list)
+    unmapped: list[Row] = field(default_factory=list)
+    unknown: list[Row] = field(default_factory=list)
+    blobs: dict[str, list[_Blob]] = field(default_factory=dict)
+
+
+def flatten_raw(
+    raw: pa.Table, contracts: Contracts, batch_id: str, *, max_blob_bytes: int
+) -> FlattenedBatch:
+    """Returns the tables of a batch.
+
+    Args:
+        raw: Rows of a raw file, one reply a job, by job.
+        contracts: The schemas to hold them to.
+        batch_id: Id of the batch, kept in `jobs`.
+        max_blob_bytes: A longer Data is quarantined unread.
+
+    Raises:
+        ConservationError: A row would be lost or made up; nothing may be committed.
+    """
+    collected = _Collected()
+    with gc_paused():
+        for reply in _rows(raw):
+            _collect_reply(reply, contracts, batch_id, max_blob_bytes, collected)
+        tables: dict[str, pa.Table] = {}
+        totals: dict[str, Row] = {}
+        for contract in contracts.distinct:
+            blobs = collected.blobs.pop(contract.type, [])
+            flattened = _flatten_type(contract, blobs, collected)
+            totals.update(_totals(contract, blobs))
+            tables.update({name: each.rows for name, each in flattened.items()})
+    tables.update(_system_tables(collected, contracts))
+    return FlattenedBatch(
+        {name: table for name, table in sorted(tables.items()) if table.num_rows},
+        totals,
+        _facts(collected, tables),
+    )
+
+
+def _rows(raw: pa.Table) -> Iterable[Row]:
+    for batch in raw.to_batches(max_chunksize=64):
+        yield from batch.to_pylist()
+
+
+def _collect_reply(
+    reply: Row, contracts: Contracts, batch_id: str, max_blob_bytes: int, into: _Collected
+) -> None:
+    envelope = read_reply(reply["body"], reply["http_status"], reply["error_code"], contracts.reply)
+    into.jobs.append(_job_row(reply, envelope, batch_id))
+    for finding in envelope.findings:
+        into.quarantine.append(_quarantine_row(reply["job_id"], None, finding))
+    _add_unmapped(into, reply["job_id"], None, envelope.unmapped)
+    for item in envelope.items:
+        _collect_item(item, reply["job_id"], contracts, max_blob_bytes, into)
+
+
+def _collect_item(
+    item: Item, job_id: str, contracts: Contracts, max_blob_bytes: int, into: _Collected
+) -> None:
+    size = len(item.data) if isinstance(item.data, str | bytes) else None
+    row = {"job_id": job_id, "result_index": item.index, "type": item.type, "data_bytes": size}
+    row |= {"state": "loaded", "rows_count": 0, "quarantined_count": 0, "unmapped_count": 0}
+    into.results.append(row)
+    contract = contracts.types.get(item.type) if item.type is not None else None
+    if item.finding is not None:
+        _set_aside(into, row, item.finding)
+    elif contract is None:
+        text = as_text(item.data)
+        row |= {"state": "unknown_type", "data_bytes": len(text.encode())}
+        keys = ("job_id", "result_index", "type", "data_bytes")
+        into.unknown.append({key: row[key] for key in keys} | {"data": text})
+    else:
+        row["schema_version"] = contract.version
+        _collect_blob(item, row, contract, max_blob_bytes, into)
+
+
+def _collect_blob(
+    item: Item, row: Row, contract: Contract, max_blob_bytes: int, into: _Collected
+) -> None:
+    size = row["data_bytes"]
+    if size is not None and size > max_blob_bytes:
+        message = f"Data has {size} characters; COGNITION_MAX_BLOB_BYTES allows {max_blob_bytes}"
+        _set_aside(into, row, Finding("result", "too_large", message, fragment_bytes=size))
+        return
+    verdict = check_blob(item.data, contract)
+    row |= {"data_form": verdict.form, "unmapped_count": len(verdict.unmapped)}
+    if verdict.line is not None:
+        row |= {"rows_count": sum(verdict.expected)}
+        row["data_bytes"] = len(verdict.line) if size is None else size
+    for finding in verdict.findings:
+        _set_aside(into, row, finding)
+    _add_unmapped(into, row["job_id"], row, verdict.unmapped)
+    into.blobs.setdefault(contract.type, []).append(_Blob(row, contract, verdict))
+
+
+def _flatten_type(contract: Contract, blobs: list[_Blob], into: _Collected) -> dict[str, Flattened]:
+    accepted = [blob for blob in blobs if blob.verdict.line is not None]
+    if not accepted:
+        return {}
+    try:
+        array = read_blobs(contract, _lines(accepted))
+    except pa.ArrowInvalid:
+        accepted = _set_unreadable_aside(contract, accepted, into)
+        if not accepted:
+            return {}
+        array = read_blobs(contract, _lines(accepted))
+    jobs = [blob.row["job_id"] for blob in accepted]
+    flattened = flatten_blobs(contract, array, jobs, [b.row["result_index"] for b in accepted])
+    conserve(contract, flattened, [blob.verdict.expected for blob in accepted], jobs)
+    return flattened
+
+
+def conserve(
+    contract: Contract,
+    flattened: Mapping[str, Flattened],
+    expected: list[tuple[int, ...]],
+    job_ids: list[str],
+) -> None:
+    """Checks, per array and blob, that what was counted in the source is what came out.
+
+    Raises:
+        ConservationError: It is not; the message names the array and the first such job.
+    """
+    counted = np.asarray(expected, np.int64)
+    for place, table in enumerate(contract.tables):
+        rows = np.bincount(flattened[table.name].owners, minlength=len(expected))
+        wrong = np.flatnonzero(rows != counted[:, place])
+        if wrong.size:
+            first = int(wrong[0])
+            raise ConservationError(
+                f"job {job_ids[first]}: {table.name} has {rows[first]} rows for "
+                f"{counted[first, place]} elements; nothing was committed, report it with the reply"
+            )
+
+
+def _set_unreadable_aside(contract: Contract, blobs: list[_Blob], into: _Collected) -> list[_Blob]:
+    """Finds the blobs the second parser reads otherwise, and sets those aside alone."""
+    readable = []
+    for blob in blobs:
+        line = blob.verdict.line or b""
+        try:
+            read_blobs(contract, [line])
+        except pa.ArrowInvalid as error:
+            key = duplicate_key(line)
+            said = f"the key {key!r} is given twice in one object" if key else f"Data: {error}"
+            text = line.decode()
+            finding = Finding(
+                scope="result",
+                reason="duplicate_key" if key else "unreadable",
+                message=said,
+                fragment=cut_fragment(text),
+                fragment_bytes=len(line),
+            )
+            nothing = (0,) * len(blob.verdict.expected)
+            blob.verdict = Verdict(None, blob.verdict.form, blob.verdict.source, nothing)
+            blob.row["rows_count"] = 0
+            _set_aside(into, blob.row, finding)
+        else:
+            readable.append(blob)
+    return readable
+
+
+def _lines(blobs: list[_Blob]) -> list[bytes]:
+    return [blob.verdict.line for blob in blobs if blob.verdict.line is not None]
+
+
+def _set_aside(into: _Collected, row: Row, finding: Finding) -> None:
+    row["state"] = "partly_loaded" if finding.scope == "row" else "quarantined"
+    row["quarantined_count"] += 1
+    into.quarantine.append(_quarantine_row(row["job_id"], row, finding))
+
+
+def _quarantine_row(job_id: str, result: Row | None, finding: Finding) -> Row:
+    return {
+        "job_id": job_id,
+        "result_index": result and result["result_index"],
+        "type": result and result["type"],
+        "schema_version": result and result.get("schema_version"),
+        **{name: getattr(finding, name) for name in Finding.__slots__},
+    }
+
+
+def _add_unmapped(
+    into: _Collected, job_id: str, result: Row | None, unmapped: Iterable[Unmapped]
+) -> None:
+    place = {"job_id": job_id} | {k: result and result[k] for k in ("result_index", "type")}
+    into.unmapped += [place | {"pointer": u.pointer, "value": u.value} for u in unmapped]
+
+
+def _job_row(reply: Row, envelope: Envelope, batch_id: str) -> Row:
+    kept = ("job_id", "http_status", "queried_at", "origin", "body_sha256", "body_bytes")
+    own = {name: getattr(envelope, name) for name in Envelope.__slots__}
+    return own | {name: reply[name] for name in kept} | {"batch_id": batch_id}
+
+
+def as_text(data: Any) -> str:  # noqa: ANN401 - any JSON
+    """Returns Data as text: as it is, or as JSON."""
+    return data if isinstance(data, str) else orjson.dumps(data).decode()
+
+
+def _totals(contract: Contract, blobs: list[_Blob]) -> dict[str, Row]:
+    totals = {}
+    for place, table in enumerate(contract.tables):
+        source = sum(blob.verdict.source[place] for blob in blobs)
+        loaded = sum(blob.verdict.expected[place] for blob in blobs)
+        totals[table.name] = {"source": source, "loaded": loaded, "quarantined": source - loaded}
+    return totals
+
+
+def _system_tables(collected: _Collected, contracts: Contracts) -> dict[str, pa.Table]:
+    rows = {
+        "jobs": collected.jobs,
+        "results": collected.results,
+        "quarantine": _numbered(collected.quarantine, "quarantine_index"),
+        "unmapped_fields": _numbered(collected.unmapped, "unmapped_index"),
+        "unknown_results": collected.unknown,
+    }
+    return {
+        name: pa.Table.from_pylist(found, schema=contracts.system[name].arrow_schema)
+        for name, found in rows.items()
+    }
+
+
+def _numbered(rows: list[Row], index: str) -> list[Row]:
+    """Numbers the rows of each job, in the order of its results."""
+
+    def order(row: Row) -> tuple[str, int]:
+        return row["job_id"], -1 if row["result_index"] is None else row["result_index"]
+
+    counts: dict[str, int] = {}
+    for row in (ordered := sorted(rows, key=order)):
+        row[index] = counts.get(row["job_id"], 0)
+        counts[row["job_id"]] = row[index] + 1
+    return ordered
+
+
+def _facts(collected: _Collected, tables: Mapping[str, pa.Table]) -> Row:
+    times = [job["queried_at"] for job in collected.jobs]
+    return {
+        "jobs_count": len(collected.jobs),
+        "results_count": len(collected.results),
+        "rows_count": sum(table.num_rows for table in tables.values()),
+        "quarantined_count": len(collected.quarantine),
+        "queried_from": min(times).isoformat() if times else None,
+        "queried_to": max(times).isoformat() if times else None,
+    }

@@ -1,0 +1,155 @@
+"""Final replies, byte for byte: `raw/month=YYYY-MM/<batch>.parquet`, written once, never changed.
+
+Everything else can be made again from here without one call to the service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms.storage import Storage, name_of, sha256_of
+
+FOLDER = "raw"
+SCHEMA = pa.schema(
+    [
+        pa.field("job_id", pa.string(), nullable=False),
+        pa.field("queried_at", pa.timestamp("us"), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("http_status", pa.int32()),
+        pa.field("error_code", pa.string()),
+        pa.field("body_sha256", pa.string(), nullable=False),
+        pa.field("body_bytes", pa.int64(), nullable=False),
+        pa.field("body", pa.large_binary(), nullable=False),
+    ],
+    metadata={"description": "One row per final reply; body holds its exact bytes.", "format": "1"},
+)
+INDEX_COLUMNS = ["job_id", "queried_at", "body_sha256"]
+
+
+class ReplyLike(Protocol):
+    """A reply of the service, or one saved by someone; see `source.Reply`."""
+
+    @property
+    def job_id(self) -> str: ...  # noqa: D102 - named as in the table
+    @property
+    def queried_at(self) -> datetime: ...  # noqa: D102
+    @property
+    def origin(self) -> str: ...  # noqa: D102
+    @property
+    def http_status(self) -> int | None: ...  # noqa: D102
+    @property
+    def error_code(self) -> str | None: ...  # noqa: D102
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """Where one reply lies: raw file, row in it, and what tells it from others of its job."""
+
+    job_id: str
+    queried_at: datetime
+    body_sha256: str
+    raw_file: str
+    row: int
+
+
+def write_raw(storage: Storage, replies: Iterable[ReplyLike], batch_bytes: int) -> Iterator[str]:
+    """Lands replies in files of about `batch_bytes`; yields each file as it is written.
+
+    What came before an error in `replies` is written before the error goes on.
+    """
+    held: list[ReplyLike] = []
+    size = 0
+    try:
+        for reply in replies:
+            held.append(reply)
+            size += len(reply.body)
+            if size >= batch_bytes:
+                yield from _write_months(storage, held)
+                held, size = [], 0
+    finally:
+        # A generator that is closed may not yield: the files are written all the same.
+        written = list(_write_months(storage, held))
+    yield from written
+
+
+def read_raw(storage: Storage, raw_file: str) -> pa.Table:
+    """Returns a raw file's rows, by job."""
+    return pq.read_table(pa.BufferReader(storage.read(raw_file)))
+
+
+def list_raw(storage: Storage) -> list[str]:
+    """Returns the raw files, oldest batch first."""
+    return sorted(storage.list(FOLDER, ".parquet"), key=name_of)
+
+
+def read_index(storage: Storage) -> list[RawRow]:
+    """Returns where every reply lies, without reading a body."""
+    rows: list[RawRow] = []
+    for path in list_raw(storage):
+        with storage.fs.open_input_file(storage.path(path)) as file:
+            columns = pq.read_table(file, columns=INDEX_COLUMNS).to_pydict()
+        found = zip(*(columns[name] for name in INDEX_COLUMNS), strict=True)
+        rows.extend(RawRow(job, at, sha, path, row) for row, (job, at, sha) in enumerate(found))
+    return rows
+
+
+def newest_rows(index: Iterable[RawRow]) -> dict[str, RawRow]:
+    """Returns the reply that counts for each job: the newest, the later landed among equals."""
+    newest: dict[str, RawRow] = {}
+    for row in index:
+        held = newest.get(row.job_id)
+        if held is None or _age(row) >= _age(held):
+            newest[row.job_id] = row
+    return newest
+
+
+def _age(row: RawRow) -> tuple[datetime, str, int]:
+    return row.queried_at, name_of(row.raw_file), row.row
+
+
+def _write_months(storage: Storage, replies: list[ReplyLike]) -> Iterator[str]:
+    """Writes one file per month of query, so that a file belongs to one partition."""
+    months: dict[str, list[ReplyLike]] = {}
+    for reply in sorted(replies, key=lambda r: (r.job_id, r.queried_at)):
+        months.setdefault(f"{reply.queried_at.astimezone(UTC):%Y-%m}", []).append(reply)
+    for month, group in sorted(months.items()):
+        yield _write_file(storage, month, group)
+
+
+def _write_file(storage: Storage, month: str, replies: list[ReplyLike]) -> str:
+    rows = [_row(reply) for reply in replies]
+    told = hashlib.sha256()
+    for row in rows:
+        told.update(f"{row['job_id']} {row['queried_at']} {row['body_sha256']}\n".encode())
+    first = min(reply.queried_at for reply in replies).astimezone(UTC)
+    path = f"{FOLDER}/month={month}/{first:%Y%m%dT%H%M%S}-{told.hexdigest()[:12]}.parquet"
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    storage.write(
+        path,
+        lambda sink: pq.write_table(
+            table, sink, compression="zstd", use_dictionary=False, write_statistics=INDEX_COLUMNS
+        ),
+    )
+    return path
+
+
+def _row(reply: ReplyLike) -> dict[str, object]:
+    return {
+        "job_id": reply.job_id,
+        "queried_at": reply.queried_at.astimezone(UTC).replace(tzinfo=None),
+        "origin": reply.origin,
+        "http_status": reply.http_status,
+        "error_code": reply.error_code,
+        "body_sha256": sha256_of(reply.body),
+        "body_bytes": len(reply.body),
+        "body": reply.body,
+    }

@@ -1,0 +1,54 @@
+# Every target keeps to this folder: .venv, demo-home, and temporary folders it removes again.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check
+export PYTHONPYCACHEPREFIX :=
+export COLUMNS ?= 80
+
+.PHONY: help setup demo airflow test lint docs bench lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: .venv/.ready  ## Make .venv from requirements.lock
+
+.venv/.ready: requirements.lock requirements-duckdb-1.5.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it or give PYTHON=/path/to/python"; exit 2; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) (about a minute) ..."
+	@$(PYTHON) -m venv --clear .venv || { echo "python -m venv failed: install your system's python3-venv"; exit 2; }
+	@$(PIP) --compile --no-deps --require-hashes -r requirements.lock
+	@$(PIP) --compile --no-deps --require-hashes -r requirements-duckdb-1.5.lock --target .venv/duckdb-1.5
+	@$(PIP) --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: setup  ## Run sandbox, Airflow, lake and warehouse end to end in demo-home
+	@$(BIN)/python -m sandbox.demo --home demo-home
+
+airflow: setup  ## Bring up the Airflow page on the demo (stop with Ctrl-C)
+	@$(BIN)/python -m sandbox.demo --home demo-home --keep-airflow
+
+test: setup  ## Run the whole test suite with coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+lint: setup  ## Check style, format, types, SQL and generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/python -m transforms.docs --check
+
+docs: setup  ## Generate docs/data-dictionary.md and docs/erd.md from the schemas
+	@$(BIN)/python -m transforms.docs
+
+bench: setup  ## Measure flattening beside SQL by hand, in one run
+	@$(BIN)/python -m benchmarks.flatten
+
+lock:  ## Renew the lock files (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra airflow --extra dev \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock
+
+clean:  ## Remove .venv, demo-home and caches
+	rm -rf .venv demo-home bench-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

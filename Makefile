@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check
-export PYTHONPYCACHEPREFIX :=
-export COLUMNS ?= 80
+# Temporary files stay in here, too.
+export TMPDIR := $(CURDIR)/.cache/tmp
+$(shell mkdir -p $(TMPDIR))
 
 .PHONY: help setup demo airflow test lint docs bench lock clean
 
@@ -51,4 +52,4 @@ lock:  ## Renew the lock files (needs uv)
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock
 
 clean:  ## Remove .venv, demo-home and caches
-	rm -rf .venv demo-home bench-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv .cache demo-home bench-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

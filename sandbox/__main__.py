@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from sandbox.faults import Faults
-from sandbox.ids import job_id
 from sandbox.samples import sample_reply, sample_status
+from sandbox.samples.ids import job_id
 from sandbox.server import DEFAULT_CREDENTIALS, Sandbox
 from sandbox.signature import Credentials
 

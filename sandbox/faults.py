@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sandbox.ids import draw
+from sandbox.samples.ids import draw
 
 EVERY_JOB = "*"
 

@@ -14,12 +14,12 @@ from typing import Self
 
 from sandbox import gateway
 from sandbox.cache import ReplyCache
-from sandbox.dirt import Flaw, flaw_of
 from sandbox.faults import Fault, Faults, RateCeiling
 from sandbox.gateway import Gateway, Query, Reply
-from sandbox.ids import job_id, job_ids, job_number
 from sandbox.listener import HOST, HangUp, Listener
 from sandbox.samples import sample_reply, sample_status
+from sandbox.samples.dirt import Flaw, flaw_of
+from sandbox.samples.ids import job_id, job_ids, job_number
 from sandbox.signature import Credentials, Rejection, SignedRequest
 
 Exact = bytes | tuple[int, Mapping[str, str], bytes]

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 from sandbox_blobs import SEED, Json, objects, validators
 
-from sandbox.dirt import BLOCK, PER_BLOCK, Flaw, flaw_of
 from sandbox.samples import sample_reply, sample_status
+from sandbox.samples.dirt import BLOCK, PER_BLOCK, Flaw, flaw_of
 from transforms.paths import schemas_dir
 
 

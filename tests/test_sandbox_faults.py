@@ -11,7 +11,7 @@ from sandbox_client import call
 
 from sandbox import Fault, Faults, Sandbox
 from sandbox.faults import ERRORS, EVERY_JOB, THROTTLES, RateCeiling
-from sandbox.ids import job_ids
+from sandbox.samples.ids import job_ids
 
 
 def test_a_fault_plan_is_kept_call_by_call() -> None:

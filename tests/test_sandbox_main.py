@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.ids import job_ids
 from sandbox.samples import sample_reply
+from sandbox.samples.ids import job_ids
 
 ROOT = Path(__file__).parents[1]
 

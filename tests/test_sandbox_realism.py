@@ -9,7 +9,7 @@ import pytest
 from sandbox_blobs import SEED, clean_blobs, objects
 
 from sandbox.samples import sample_reply
-from sandbox.story import Story
+from sandbox.samples.story import Story
 
 
 def test_times_are_ordered_and_inside_the_video() -> None:

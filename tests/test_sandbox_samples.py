@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sandbox_blobs import SEED, clean_blobs, validators
 
-from sandbox.ids import MAX_NUMBER, job_id, job_ids, job_number
 from sandbox.samples import Needs, sample_reply, sample_status
-from sandbox.story import Story
+from sandbox.samples.ids import MAX_NUMBER, job_id, job_ids, job_number
+from sandbox.samples.story import Story
 from transforms.paths import schemas_dir
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, Faults, Sandbox
-from sandbox.dirt import Flaw
-from sandbox.ids import job_ids
 from sandbox.samples import sample_reply
+from sandbox.samples.dirt import Flaw
+from sandbox.samples.ids import job_ids
 from sandbox.server import DEFAULT_CREDENTIALS
 from sandbox.signature import Credentials
 
@@ -47,9 +47,9 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(sandbox: Sandbox, job: str, key: Credentials = DEFAULT_CREDENTIALS) -> dict[str, Any]:
     """Returns what the SDK's `call_api` returns for `job`: body, headers and statusCode."""
-    from alibabacloud_ice20201109.client import Client  # noqa: PLC0415  # takes 2.6 s
-    from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params  # noqa: PLC0415
-    from darabonba.runtime import RuntimeOptions  # noqa: PLC0415
+    from alibabacloud_ice20201109.client import Client  # takes 2.6 s
+    from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params
+    from darabonba.runtime import RuntimeOptions
 
     config = Config(
         access_key_id=key.access_key_id,

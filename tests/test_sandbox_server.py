@@ -13,9 +13,9 @@ from sandbox_client import call
 
 from sandbox import Sandbox
 from sandbox.cache import ReplyCache
-from sandbox.dirt import Flaw
-from sandbox.ids import job_ids
 from sandbox.samples import Needs, sample_reply
+from sandbox.samples.dirt import Flaw
+from sandbox.samples.ids import job_ids
 from sandbox.server import Exact
 
 

@@ -17,19 +17,14 @@ from transforms.contract import Contract, Contracts
 from transforms.envelope import Envelope, Item, read_reply
 from transforms.errors import ConservationError
 from transforms.flatten import Flattened, flatten_blobs, read_blobs
-from transforms.validate import (
-    Finding,
-    Unmapped,
-    Verdict,
-    check_blob,
-    cut_fragment,
-    duplicate_key,
-    gc_paused,
-)
+from transforms.json_text import cut_fragment, duplicate_key
+from transforms.validate import Finding, Unmapped, Verdict, check_blob, gc_paused
 
 FLATTEN_VERSION = 1  # raised when the same raw bytes and schemas give other tables
 
 Row = dict[str, Any]
+# The items stay out: they hold every Data of the batch.
+_JOB_FACTS = [n for n in Envelope.__slots__ if n not in {"items", "findings", "unmapped"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,9 @@ def _collect_reply(
 def _collect_item(
     item: Item, job_id: str, contracts: Contracts, max_blob_bytes: int, into: _Collected
 ) -> None:
-    size = len(item.data) if isinstance(item.data, str | bytes) else None
+    data = item.data.encode() if isinstance(item.data, str) else item.data
+    whole = data if data is None or isinstance(data, bytes) else orjson.dumps(data)
+    size = None if whole is None else len(whole)
     row = {"job_id": job_id, "result_index": item.index, "type": item.type, "data_bytes": size}
     row |= {"state": "loaded", "rows_count": 0, "quarantined_count": 0, "unmapped_count": 0}
     into.results.append(row)
@@ -129,28 +126,27 @@ def _collect_item(
     if item.finding is not None:
         _set_aside(into, row, item.finding)
     elif contract is None:
-        text = as_text(item.data)
-        row |= {"state": "unknown_type", "data_bytes": len(text.encode())}
+        row["state"] = "unknown_type"
         keys = ("job_id", "result_index", "type", "data_bytes")
+        text = None if whole is None else whole.decode()
         into.unknown.append({key: row[key] for key in keys} | {"data": text})
     else:
         row["schema_version"] = contract.version
-        _collect_blob(item, row, contract, max_blob_bytes, into)
+        _collect_blob(data, row, contract, max_blob_bytes, into)
 
 
 def _collect_blob(
-    item: Item, row: Row, contract: Contract, max_blob_bytes: int, into: _Collected
+    data: object, row: Row, contract: Contract, max_blob_bytes: int, into: _Collected
 ) -> None:
     size = row["data_bytes"]
     if size is not None and size > max_blob_bytes:
-        message = f"Data has {size} characters; COGNITION_MAX_BLOB_BYTES allows {max_blob_bytes}"
+        message = f"Data has {size} bytes; COGNITION_MAX_BLOB_BYTES allows {max_blob_bytes}"
         _set_aside(into, row, Finding("result", "too_large", message, fragment_bytes=size))
         return
-    verdict = check_blob(item.data, contract)
+    verdict = check_blob(data, contract)
     row |= {"data_form": verdict.form, "unmapped_count": len(verdict.unmapped)}
     if verdict.line is not None:
-        row |= {"rows_count": sum(verdict.expected)}
-        row["data_bytes"] = len(verdict.line) if size is None else size
+        row["rows_count"] = sum(verdict.expected)
     for finding in verdict.findings:
         _set_aside(into, row, finding)
     _add_unmapped(into, row["job_id"], row, verdict.unmapped)
@@ -207,12 +203,11 @@ def _set_unreadable_aside(contract: Contract, blobs: list[_Blob], into: _Collect
         except pa.ArrowInvalid as error:
             key = duplicate_key(line)
             said = f"the key {key!r} is given twice in one object" if key else f"Data: {error}"
-            text = line.decode()
             finding = Finding(
                 scope="result",
                 reason="duplicate_key" if key else "unreadable",
                 message=said,
-                fragment=cut_fragment(text),
+                fragment=cut_fragment(line.decode()),
                 fragment_bytes=len(line),
             )
             nothing = (0,) * len(blob.verdict.expected)
@@ -253,13 +248,8 @@ def _add_unmapped(
 
 def _job_row(reply: Row, envelope: Envelope, batch_id: str) -> Row:
     kept = ("job_id", "http_status", "queried_at", "origin", "body_sha256", "body_bytes")
-    own = {name: getattr(envelope, name) for name in Envelope.__slots__}
+    own = {name: getattr(envelope, name) for name in _JOB_FACTS}
     return own | {name: reply[name] for name in kept} | {"batch_id": batch_id}
-
-
-def as_text(data: Any) -> str:  # noqa: ANN401 - any JSON
-    """Returns Data as text: as it is, or as JSON."""
-    return data if isinstance(data, str) else orjson.dumps(data).decode()
 
 
 def _totals(contract: Contract, blobs: list[_Blob]) -> dict[str, Row]:

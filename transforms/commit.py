@@ -8,21 +8,20 @@ crash half-way are one case.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from time import perf_counter
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from transforms import lake, raw
 from transforms.batch import FLATTEN_VERSION, FlattenedBatch, flatten_raw
 from transforms.contract import Contracts
 from transforms.reports import FlattenReport
-from transforms.storage import STAGING, Storage, name_of, sha256_of
+from transforms.storage import LOCKS, Storage, name_of, sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Plan:
     Attributes:
         inputs: What each raw file's batch is a function of, by raw file.
         stale: Raw files whose batch is absent or was made from other inputs.
-        gone: Commits whose raw file is no more.
+        gone: Batches whose raw file is no more, whole or as a crash left them.
         unchanged: Number of batches that are as they should be.
     """
 
@@ -44,25 +43,14 @@ class Plan:
 
 def make_plan(storage: Storage, contracts: Contracts) -> Plan:
     """Compares what raw says with what is committed; reads no reply."""
-    index = raw.read_index(storage)
-    newest = raw.newest_rows(index)
-    superseded: dict[str, list[int]] = {path: [] for path in raw.list_raw(storage)}
-    for row in index:
-        if newest[row.job_id] is not row:
-            superseded[row.raw_file].append(row.row)
-    inputs = {
-        path: {
-            "raw_file": path,
-            "superseded": ",".join(map(str, rows)),
-            "schemas_digest": contracts.digest,
-            "flatten_version": str(FLATTEN_VERSION),
-        }
-        for path, rows in superseded.items()
-    }
+    # Listed before raw: so a batch that is just being made is found there, and is no orphan.
+    written = lake.list_tables(storage)
+    inputs = _wanted_inputs(storage, contracts)
     commits = lake.read_commits(storage)
     stale = tuple(path for path, wanted in inputs.items() if not _made(commits, path, wanted))
     gone = tuple(c for c in commits.values() if c.inputs["raw_file"] not in inputs)
-    return Plan(inputs, stale, gone, len(inputs) - len(stale))
+    orphans = _orphans(written, {*commits, *map(name_of, inputs)})
+    return Plan(inputs, stale, gone + orphans, len(inputs) - len(stale))
 
 
 def commit_raw_file(
@@ -76,16 +64,16 @@ def commit_raw_file(
     started = perf_counter()
     batch_id = name_of(raw_file)
     with _lock(storage, batch_id):
-        wanted = plan.inputs[raw_file]
+        storage.clean_staging()
         older = lake.read_commit(storage, batch_id)
+        wanted = _settled_inputs(storage, contracts, raw_file, plan, older)
         if older is not None and older.inputs == wanted:
             return FlattenReport(unchanged=1)
         content = storage.read(raw_file)
-        rows = _without(pq.read_table(pa.BufferReader(content)), wanted["superseded"])
+        rows = _without(raw.parse_raw(content, raw_file), wanted["superseded"])
         flattened = flatten_raw(rows, contracts, batch_id, max_blob_bytes=max_blob_bytes)
-        if older is not None:
-            lake.retract(storage, older)
         month = raw_file.split("/")[1].removeprefix("month=")
+        lake.clear(storage, month, batch_id)
         files = tuple(
             lake.write_parquet(storage, lake.table_path(name, month, batch_id), table)
             for name, table in flattened.tables.items()
@@ -99,6 +87,69 @@ def commit_raw_file(
     return _report(flattened, rows["body_bytes"], perf_counter() - started)
 
 
+def unsettled_batches(
+    storage: Storage, commits: Mapping[str, lake.Commit], loaded: Iterable[str]
+) -> list[str]:
+    """Returns batches that are just being made again, or wait for it after a crash.
+
+    To load the lake without them would take away jobs that are only moving.
+
+    Args:
+        storage: The lake.
+        commits: Its committed batches, as read for this load.
+        loaded: Batches that were loaded before.
+    """
+    landed = {name_of(path) for path in raw.list_raw(storage)}
+    moving = {batch for batch in loaded if batch not in commits and batch in landed}
+    dropped = {name: _row_numbers(c.inputs.get("superseded", "")) for name, c in commits.items()}
+    if any(dropped.values()):
+        index = raw.read_index(storage)
+        newest = raw.newest_rows(index)
+        left = {r.job_id for r in index if r.row in dropped.get(name_of(r.raw_file), ())}
+        moving |= {name_of(newest[job].raw_file) for job in left} - commits.keys()
+    return sorted(moving)
+
+
+def _wanted_inputs(storage: Storage, contracts: Contracts) -> dict[str, dict[str, str]]:
+    index = raw.read_index(storage)
+    newest = raw.newest_rows(index)
+    superseded: dict[str, list[int]] = {path: [] for path in raw.list_raw(storage)}
+    for row in index:
+        if newest[row.job_id] is not row:
+            superseded[row.raw_file].append(row.row)
+    return {
+        path: {
+            "raw_file": path,
+            "superseded": ",".join(map(str, rows)),
+            "schemas_digest": contracts.digest,
+            "flatten_version": str(FLATTEN_VERSION),
+        }
+        for path, rows in superseded.items()
+    }
+
+
+def _settled_inputs(
+    storage: Storage, contracts: Contracts, raw_file: str, plan: Plan, older: lake.Commit | None
+) -> Mapping[str, str]:
+    """Returns the batch's inputs; raw that landed since the plan may have superseded its replies.
+
+    Were a newer batch replaced by an older plan, a superseded reply would come back.
+    """
+    if older is None or list(plan.inputs) == raw.list_raw(storage):
+        return plan.inputs[raw_file]
+    return _wanted_inputs(storage, contracts)[raw_file]
+
+
+def _orphans(written: Iterable[str], known: Container[str]) -> tuple[lake.Commit, ...]:
+    """Returns, as commits without a marker, files that belong to no batch: half retracted ones."""
+    found: dict[str, list[lake.CommittedFile]] = {}
+    for path in written:
+        if name_of(path) not in known:
+            file = lake.CommittedFile(path.split("/")[1], path, rows=0, bytes=0, sha256="")
+            found.setdefault(name_of(path), []).append(file)
+    return tuple(lake.Commit(name, {}, {}, {}, tuple(files)) for name, files in found.items())
+
+
 def _made(commits: Mapping[str, lake.Commit], raw_file: str, wanted: Mapping[str, str]) -> bool:
     commit = commits.get(name_of(raw_file))
     return commit is not None and commit.inputs == wanted
@@ -108,16 +159,21 @@ def _lock(storage: Storage, batch_id: str) -> AbstractContextManager[object]:
     """Two processes never make one batch at once; on an object store the scheduler sees to it."""
     if storage.local is None:
         return nullcontext()
-    folder = storage.local / STAGING
+    folder = storage.local / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{batch_id}.lock")
 
 
 def _without(rows: pa.Table, superseded: str) -> pa.Table:
-    dropped = {int(number) for number in superseded.split(",") if number}
+    dropped = _row_numbers(superseded)
     if not dropped:
         return rows
-    return rows.take([number for number in range(rows.num_rows) if number not in dropped])
+    kept = [number for number in range(rows.num_rows) if number not in dropped]
+    return rows.take(pa.array(kept, pa.int64()))
+
+
+def _row_numbers(superseded: str) -> set[int]:
+    return {int(number) for number in superseded.split(",") if number}
 
 
 def _report(batch: FlattenedBatch, body_bytes: pa.ChunkedArray, seconds: float) -> FlattenReport:

@@ -7,21 +7,26 @@ one of its `x-aliases`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import os.path
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonschema_rs
 import orjson
 import pyarrow as pa
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import best_match
 
 from transforms import paths
 from transforms.errors import ConfigurationError
+from transforms.json_text import to_pointer
 from transforms.layout import Schema, Table, compile_result, compile_table, read_type
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +96,29 @@ def load_contracts(folder: Path | None = None) -> Contracts:
     """Loads, checks and compiles the schemas of `folder` (default: the shipped ones).
 
     Raises:
-        ConfigurationError: A schema is missing, not JSON, not a valid schema, or two of them claim
-            the same Type or table.
+        ConfigurationError: A schema is missing, not JSON, not a valid schema, lacks an annotation,
+            or two of them claim the same Type, table or column.
     """
-    folder = folder or paths.schemas_dir()
+    folder = Path(os.path.normpath(folder or paths.schemas_dir()))
     files = sorted(folder.rglob("*.schema.json"))
     if not files:
         raise ConfigurationError(f"no *.schema.json in {folder}: point COGNITION_SCHEMAS at one")
     documents = {file: _read(file) for file in files}
     types: dict[str, Contract] = {}
-    for file, document in documents.items():
+    for file in documents:
         if file.parent.name == "results":
-            contract = _contract(_inline(document, document, file, documents))
+            contract = _compile(_contract, file, documents)
             for name in (contract.type, *contract.aliases):
                 if types.setdefault(name, contract) is not contract:
                     raise ConfigurationError(f"{file}: Type {name} is claimed by another schema")
-    system = {
-        str(d["x-table"]): compile_table(_inline(d, d, f, documents))
-        for f, d in documents.items()
-        if f.parent.name == "tables"
-    }
+    system = [_compile(compile_table, f, documents) for f in documents if f.parent.name == "tables"]
     reply = folder / "reply.schema.json"
     if reply not in documents:
         raise ConfigurationError(f"{reply} is missing: copy it from the shipped schemas")
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    envelope = _inline(documents[reply], documents[reply], reply, documents)
-    contracts = Contracts(types, compile_gate(envelope), system, digest)
-    _refuse_shared_tables(contracts)
+    gate = _compile(compile_gate, reply, documents)
+    contracts = Contracts(types, gate, {table.name: table for table in system}, digest)
+    _refuse_shared_names([*system, *(t for c in contracts.distinct for t in c.tables)])
     return contracts
 
 
@@ -129,6 +130,18 @@ def compile_gate(schema: Schema) -> Gate:
         accepts_known=jsonschema_rs.Draft202012Validator(_closed(schema)),
         reference=Draft202012Validator(schema),
     )
+
+
+def _compile(compiled: Callable[[Schema], T], file: Path, documents: Mapping[Path, Schema]) -> T:
+    """Returns what a file's schema compiles to; errors name the file."""
+    try:
+        return compiled(_inline(documents[file], file, documents))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    except KeyError as error:
+        raise ConfigurationError(f"{file}: {error} is missing") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file}: a $ref leads back to itself") from None
 
 
 def _contract(schema: Schema) -> Contract:
@@ -145,34 +158,43 @@ def _contract(schema: Schema) -> Contract:
 def _read(file: Path) -> Schema:
     try:
         document: Schema = orjson.loads(file.read_bytes())
-        Draft202012Validator.check_schema(document)
     except orjson.JSONDecodeError as error:
         raise ConfigurationError(f"{file} is not JSON: {error}") from None
-    except SchemaError as error:
-        raise ConfigurationError(f"{file} is not a JSON Schema: {error.message}") from None
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{file} is not a schema: expected an object")
+    annotations = _annotations()
+    if not annotations.accepts.is_valid(document):
+        wrong = best_match(annotations.reference.iter_errors(document))
+        place = to_pointer(tuple(wrong.absolute_path)) or "the root"
+        raise ConfigurationError(f"{file} is not a schema: {wrong.message} at {place}")
     return document
 
 
-def _inline(node: Any, base: Schema, file: Path, documents: Mapping[Path, Schema]) -> Any:  # noqa: ANN401 - a schema node is any JSON
+@cache
+def _annotations() -> Gate:
+    """Returns the validators of schemas: draft 2020-12 and our own annotations."""
+    file = paths.schemas_dir() / "annotations.metaschema.json"
+    return compile_gate(orjson.loads(file.read_bytes()))
+
+
+def _inline(node: Any, file: Path, documents: Mapping[Path, Schema]) -> Any:  # noqa: ANN401 - a schema node is any JSON
     """Returns `node` with every `$ref` replaced by what it names; keys beside a `$ref` win."""
     if isinstance(node, list):
-        return [_inline(item, base, file, documents) for item in node]
+        return [_inline(item, file, documents) for item in node]
     if not isinstance(node, dict):
         return node
-    rest = {k: _inline(v, base, file, documents) for k, v in node.items() if k != "$ref"}
+    rest = {k: _inline(v, file, documents) for k, v in node.items() if k != "$ref"}
     if "$ref" not in node:
         return rest
     place, _, pointer = str(node["$ref"]).partition("#")
-    target = (file.parent / place).resolve() if place else file
-    known = {path.resolve(): (path, document) for path, document in documents.items()}
+    path = Path(os.path.normpath(file.parent / place)) if place else file
     try:
-        path, document = known[target.resolve()]
-        found: Any = document
-        for part in pointer.strip("/").split("/"):
+        found: Any = documents[path]
+        for part in filter(None, pointer.split("/")):
             found = found[part]
-    except KeyError:
-        raise ConfigurationError(f"{file}: $ref {node['$ref']} names nothing") from None
-    return {**_inline(found, document, path, documents), **rest}
+    except (KeyError, TypeError):
+        raise ConfigurationError(f"$ref {node['$ref']} in {file.name} names nothing") from None
+    return {**_inline(found, path, documents), **rest}
 
 
 def _closed(node: Any) -> Any:  # noqa: ANN401 - a schema node is any JSON
@@ -187,18 +209,17 @@ def _closed(node: Any) -> Any:  # noqa: ANN401 - a schema node is any JSON
     return closed
 
 
-def _refuse_shared_tables(contracts: Contracts) -> None:
-    seen: set[str] = set()
-    for table in _all_tables(contracts):
-        if table.name in seen:
-            raise ConfigurationError(f"two schemas claim the table {table.name}: rename one")
-        seen.add(table.name)
+def _refuse_shared_names(tables: Iterable[Table]) -> None:
+    tables = list(tables)
+    if name := _first_twice(table.name for table in tables):
+        raise ConfigurationError(f"two schemas claim the table {name}: rename one")
+    for table in tables:
+        if name := _first_twice(column.name for column in (*table.keys, *table.columns)):
+            raise ConfigurationError(f"{table.name} has two columns {name}: give one an x-column")
 
 
-def _all_tables(contracts: Contracts) -> Iterator[Table]:
-    yield from contracts.system.values()
-    for contract in contracts.distinct:
-        yield from contract.tables
+def _first_twice(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _by_type(contract: Contract) -> str:

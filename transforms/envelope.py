@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from transforms.contract import Gate
-from transforms.validate import Finding, Unmapped, cut_fragment, examine
+from transforms.json_text import MAX_DEPTH, cut_fragment, is_nested_deeper
+from transforms.validate import Finding, Unmapped, examine
 
 CANONICAL = "/Results/result"
 
@@ -65,6 +66,9 @@ def read_reply(
     if not isinstance(document, dict):
         message = "a reply must be a JSON object"
         return _refused(_reply_finding("contract", message, body, keyword="type"))
+    if is_nested_deeper(document):
+        message = f"reply: nested more than {MAX_DEPTH} levels deep"
+        return _refused(_reply_finding("unreadable", message, body))
     code = error_code or document.get("Code")
     if code is not None and document.get("JobStatus") is None:
         return _read_error(document, str(code), http_status, body)
@@ -143,7 +147,7 @@ def _fail_reason(document: dict[str, Any]) -> str | None:
     results = document.get("Results")
     items = results.get("result") if isinstance(results, dict) else None
     for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and item.get("Data") not in {None, ""}:
+        if isinstance(item, dict) and item.get("Data") not in (None, ""):
             return _as_text(item["Data"])
     return _as_text(document.get("Message"))
 
@@ -172,7 +176,8 @@ def _in_reply(finding: Finding, prefix: str) -> Finding:
 
 
 def _moved(pointer: str, prefix: str) -> str:
-    return prefix + pointer.removeprefix(CANONICAL) if pointer.startswith(CANONICAL) else pointer
+    inside = pointer == CANONICAL or pointer.startswith(f"{CANONICAL}/")
+    return prefix + pointer.removeprefix(CANONICAL) if inside else pointer
 
 
 def _index_of(pointer: str, prefix: str) -> int:

@@ -142,16 +142,18 @@ def _field(text: str, column: Column) -> str | float | None:
     """Reads one field as best it can; what does not fit is NULL, the text column keeps it."""
     try:
         value = orjson.loads(text).get(column.json_key)
-    except (ValueError, AttributeError):
+        if pa.types.is_floating(column.type):
+            return _as_number(value)
+        if value is None or isinstance(value, str):
+            return value or None
+        return orjson.dumps(value).decode()
+    except (ValueError, AttributeError, TypeError):  # TypeError: nested deeper than orjson writes
         return None
-    if pa.types.is_floating(column.type):
-        return _as_number(value)
-    if value is None or isinstance(value, str):
-        return value or None
-    return orjson.dumps(value).decode()
 
 
 def _as_number(value: Any) -> float | None:  # noqa: ANN401 - any JSON
+    if isinstance(value, bool):
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError):

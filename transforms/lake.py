@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.errors import ConfigurationError, LakeFormatError
-from transforms.storage import Storage, name_of, sha256_of
+from transforms.storage import STAGING, Storage, name_of, sha256_of, without_secrets
 
 FORMAT = 1
 FORMAT_FILE = "lake.json"
 MARKERS = "batches"
+TABLES = "tables"
 ROW_GROUP_ROWS = 256 * 1024
 
 
@@ -67,14 +68,18 @@ def open_lake(uri: str, *, create: bool = False) -> Storage:
         ConfigurationError: There is no lake and `create` is false, or the place holds other files.
         LakeFormatError: The lake was written by a newer version; nothing is touched.
     """
-    storage = Storage.at(uri)
+    storage, shown = Storage.at(uri), without_secrets(uri)
     if storage.exists(FORMAT_FILE):
-        _check_format(storage, uri)
+        _check_format(storage, shown)
     elif not create:
-        raise ConfigurationError(f"no lake at {uri}: make one with `cognition ingest` or `import`")
-    elif any(not p.startswith(("ledger/", "staging/")) for p in storage.list("")):
         raise ConfigurationError(
-            f"{uri} holds files but no {FORMAT_FILE}, so it is no lake: choose an empty folder"
+            f"no lake at {shown}: make one with `cognition ingest` or `import`"
+        )
+    elif storage.local is not None and storage.local.is_file():
+        raise ConfigurationError(f"{shown} is a file, so it is no lake: choose an empty folder")
+    elif _holds_others(storage):
+        raise ConfigurationError(
+            f"{shown} holds files but no {FORMAT_FILE}, so it is no lake: choose an empty folder"
         )
     else:
         storage.write_bytes(FORMAT_FILE, orjson.dumps({"format": FORMAT}) + b"\n")
@@ -105,7 +110,7 @@ def write_parquet(storage: Storage, path: str, table: pa.Table) -> CommittedFile
 
 def table_path(table: str, month: str, batch_id: str) -> str:
     """Returns where a batch's rows of `table` lie; `month` is YYYY-MM."""
-    return f"tables/{table}/month={month}/{batch_id}.parquet"
+    return f"{TABLES}/{table}/month={month}/{batch_id}.parquet"
 
 
 def read_commits(storage: Storage) -> dict[str, Commit]:
@@ -114,13 +119,23 @@ def read_commits(storage: Storage) -> dict[str, Commit]:
     Raises:
         LakeFormatError: A marker cannot be read.
     """
-    return {name_of(path): _read_marker(storage, path) for path in storage.list(MARKERS, ".json")}
+    ids = (name_of(path) for path in storage.list(MARKERS, ".json"))
+    found = {batch_id: read_commit(storage, batch_id) for batch_id in ids}
+    return {batch_id: commit for batch_id, commit in found.items() if commit is not None}
 
 
 def read_commit(storage: Storage, batch_id: str) -> Commit | None:
-    """Returns one committed batch, or None."""
+    """Returns one committed batch, or None where it is not or no longer there.
+
+    Raises:
+        LakeFormatError: Its marker cannot be read.
+    """
     path = marker_path(batch_id)
-    return _read_marker(storage, path) if storage.exists(path) else None
+    try:
+        content = storage.read(path)
+    except FileNotFoundError:
+        return None
+    return _parse_marker(path, content)
 
 
 def write_commit(storage: Storage, commit: Commit) -> None:
@@ -137,39 +152,66 @@ def retract(storage: Storage, commit: Commit) -> None:
         storage.remove(file.path)
 
 
+def clear(storage: Storage, month: str, batch_id: str) -> None:
+    """Removes a batch and whatever a crash left of it, in every table there ever was."""
+    storage.remove(marker_path(batch_id))
+    for table in storage.folders(TABLES):
+        storage.remove(table_path(table, month, batch_id))
+
+
+def list_tables(storage: Storage) -> list[str]:
+    """Returns the tables' Parquet files, committed or not."""
+    return storage.list(TABLES, ".parquet")
+
+
 def marker_path(batch_id: str) -> str:
     """Returns where the marker of a batch lies."""
     return f"{MARKERS}/{batch_id}.json"
 
 
-def _check_format(storage: Storage, uri: str) -> None:
+def _holds_others(storage: Storage) -> bool:
+    """Tells whether files lie there that are no lake's, nor of one just being made."""
+    ours = ("ledger/", f"{STAGING}/")
+    others = any(not path.startswith(ours) for path in storage.list(""))
+    return others and not storage.exists(FORMAT_FILE)
+
+
+def _check_format(storage: Storage, shown: str) -> None:
+    place = f"{shown}/{FORMAT_FILE}"
     try:
         found = orjson.loads(memoryview(storage.read(FORMAT_FILE)))["format"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise LakeFormatError(
-            f"{uri}/{FORMAT_FILE} cannot be read: restore it or rebuild"
+            f"{place} cannot be read: restore it from a copy of the lake"
         ) from None
-    if found != FORMAT:
-        raise LakeFormatError(
-            f"{uri} has lake format {found}, this version reads {FORMAT}: upgrade"
-        )
+    _require_format(found, place)
 
 
-def _read_marker(storage: Storage, path: str) -> Commit:
+def _parse_marker(path: str, content: pa.Buffer) -> Commit:
     try:
-        document = orjson.loads(memoryview(storage.read(path)))
-        if document["format"] != FORMAT:
-            raise LakeFormatError(
-                f"{path} has format {document['format']}, this version reads {FORMAT}: upgrade"
-            )
+        document = orjson.loads(memoryview(content))
+        _require_format(document["format"], path)
         files = tuple(CommittedFile(**file) for file in document["files"])
-        return Commit(
+        commit = Commit(
             document["batch_id"], document["inputs"], document["facts"], document["totals"], files
         )
+        told = (document["commit_id"], name_of(path), str(commit.inputs["raw_file"]))
+        whole = told == (commit.commit_id, commit.batch_id, commit.inputs["raw_file"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
+        whole = False
+    if not whole:
         raise LakeFormatError(
             f"{path} cannot be read: delete it and run `cognition flatten` to make it again"
-        ) from None
+        )
+    return commit
+
+
+def _require_format(found: object, place: str) -> None:
+    if found != FORMAT:
+        raise LakeFormatError(
+            f"{place} has format {str(found)[:12]}, this version reads {FORMAT}: "
+            "upgrade cognition-warehouse"
+        )
 
 
 def _sorting(schema: pa.Schema) -> list[pq.SortingColumn]:

@@ -144,7 +144,9 @@ def scalar_type(schema: Schema) -> pa.DataType:
         return pa.timestamp("us")
     scalars = {"string": pa.string(), "number": pa.float64(), "boolean": pa.bool_()}
     if kind not in scalars:
-        raise ConfigurationError(f"schema type {kind!r} is no scalar; give arrays an x-table")
+        raise ConfigurationError(
+            f"schema type {kind!r} is no scalar; give arrays an x-table or x-columns"
+        )
     return scalars[kind]
 
 
@@ -200,7 +202,7 @@ def _count_column(path: tuple[str, ...], node: Schema) -> Column:
 
 def _scalar_columns(path: tuple[str, ...], node: Schema) -> Iterator[Column]:
     text, unit = _text(node, "description"), node.get("x-unit")
-    if _kind(node) == "array":
+    if _kind(node) == "array" and "x-columns" in node:
         for item, name in enumerate(node["x-columns"]):
             kind = scalar_type(node["items"])
             yield Column(name, kind, "value", text, path=path, item=item, unit=unit)
@@ -227,7 +229,7 @@ def _types(schema: Schema) -> tuple[str, ...]:
 
 
 def _kind(schema: Schema) -> str:
-    return next(kind for kind in _types(schema) if kind != "null")
+    return next((kind for kind in _types(schema) if kind != "null"), "null")
 
 
 def _text(schema: Schema, key: str) -> str:

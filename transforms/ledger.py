@@ -6,7 +6,8 @@ The service has no call that lists jobs, so this is where the flow begins. A job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import codecs
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
 import orjson
@@ -19,27 +20,37 @@ from transforms.storage import Storage
 
 FOLDER = "ledger"
 ID_LIMIT = 256
+SHOWN = 12
+"""Characters of a wrong id in a message: a file that is no ledger may hold anything."""
+
+Placed = tuple[str, object]
+"""Where something stands, such as `line 3`, and what should be a job id."""
 
 
 def read_ledger(storage: Storage) -> list[str]:
     """Returns all known job ids, each once, in the order of files and lines.
+
+    Hidden files, and files in hidden folders, are passed over.
 
     Raises:
         ConfigurationError: A file is no ledger; the message names it and what it must hold.
     """
     found: dict[str, None] = {}
     for path in storage.list(FOLDER):
-        if not PurePosixPath(path).name.startswith("."):
+        if not any(part.startswith(".") for part in PurePosixPath(path).parts):
             found.update(dict.fromkeys(_read(path, storage.read(path))))
     return list(found)
 
 
 def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
-    """Adds a ledger file `name`.txt with the ids that are not known yet; returns how many."""
+    """Adds a ledger file `name`.txt with the ids that are not known yet; returns how many.
+
+    Raises:
+        ConfigurationError: An id is none, or the file exists; nothing was written.
+    """
     known = set(read_ledger(storage))
-    fresh = [job for job in dict.fromkeys(job_ids) if job not in known]
-    for job in fresh:
-        _checked(job, "the given ids")
+    given = dict.fromkeys(_checked(job, "the given ids") for job in job_ids)
+    fresh = [job for job in given if job not in known]
     if fresh:
         path = f"{FOLDER}/{name}.txt"
         if storage.exists(path):
@@ -48,50 +59,118 @@ def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
     return len(fresh)
 
 
+def is_job_id(text: str) -> bool:
+    """Tells whether a text can be a job id.
+
+    Ids are opaque, but none is longer than 256 characters, holds spaces or control characters, or
+    begins with the `#` of a comment.
+    """
+    return 0 < len(text) <= ID_LIMIT and text.isprintable() and " " not in text and text[0] != "#"
+
+
 def _read(path: str, content: pa.Buffer) -> list[str]:
-    readers: dict[str, Callable[[pa.Buffer], Iterable[object]]] = {
+    readers: dict[str, Callable[[pa.Buffer], Iterable[Placed]]] = {
         ".txt": _from_text,
         ".csv": _from_csv,
         ".jsonl": _from_jsonl,
         ".parquet": _from_parquet,
     }
-    reader = readers.get(PurePosixPath(path).suffix)
+    reader = readers.get(PurePosixPath(path).suffix.lower())
     if reader is None:
         kinds = ", ".join(readers)
         raise ConfigurationError(f"{path} is no ledger: expected one of {kinds}; move it away")
     try:
-        return [_checked(job, path) for job in reader(content)]
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        said = str(error).splitlines()[0][:200]
+        return [_checked(job, f"{path}, {place}") for place, job in reader(content)]
+    except ValueError as error:
         raise ConfigurationError(
-            f"{path} is no ledger: {said}; it needs a job_id column (txt: one id a line)"
+            f"{path} is no ledger: {error}; correct it or move it away "
+            "(a ledger has a column job_id; a .txt has one id a line)"
         ) from None
 
 
-def _checked(job: object, path: str) -> str:
-    """Returns a job id; ids are opaque, but none has spaces, control characters or 256 letters."""
-    if isinstance(job, str):
-        job = job.strip()
-        if 0 < len(job) <= ID_LIMIT and job.isprintable() and " " not in job:
-            return job
-    raise ConfigurationError(f"{path}: {str(job)[:60]!r} is no job id; correct or remove the line")
+def _checked(job: object, place: str) -> str:
+    """Returns a job id without the blanks around it; a message shows no more than its start."""
+    if not isinstance(job, str):
+        said = "no job_id: give it" if job is None else "job_id is no text: quote or cast it"
+        raise ConfigurationError(f"{place}: {said}, or remove the line")
+    if not is_job_id(job := job.strip()):
+        start = repr(job[:SHOWN]) + "..." * (len(job) > SHOWN)
+        raise ConfigurationError(
+            f"{place}: {start} is no job id (at most {ID_LIMIT} printable characters, no spaces): "
+            "correct or remove it"
+        )
+    return job
 
 
-def _from_text(content: pa.Buffer) -> Iterable[object]:
-    lines = content.to_pybytes().decode("utf-8-sig").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith("#")]
+def _from_text(content: pa.Buffer) -> Iterator[Placed]:
+    try:
+        lines = content.to_pybytes().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield f"line {number}", line
 
 
-def _from_csv(content: pa.Buffer) -> Iterable[object]:
-    options = pcsv.ConvertOptions(include_columns=["job_id"], column_types={"job_id": pa.string()})
-    table = pcsv.read_csv(pa.BufferReader(content), convert_options=options)
-    return list(table["job_id"].to_pylist())
+def _from_csv(content: pa.Buffer) -> Iterator[Placed]:
+    broken: list[pcsv.InvalidRow] = []
+
+    def refuse(row: pcsv.InvalidRow) -> str:
+        broken.append(row)
+        return "error"
+
+    try:
+        table = pcsv.read_csv(
+            pa.BufferReader(content),
+            read_options=pcsv.ReadOptions(use_threads=False, block_size=content.size + 1),
+            parse_options=pcsv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+            convert_options=pcsv.ConvertOptions(
+                include_columns=["job_id"], column_types={"job_id": pa.string()}
+            ),
+        )
+    except KeyError:
+        raise ValueError("its header has no job_id") from None
+    except pa.ArrowInvalid:
+        raise ValueError(_csv_problem(content, broken)) from None
+    if content.to_pybytes().count(b'"') % 2:  # it would have swallowed the ids that follow
+        raise ValueError("a double quote is opened and not closed")
+    return _numbered(table["job_id"])
 
 
-def _from_jsonl(content: pa.Buffer) -> Iterable[object]:
-    lines = content.to_pybytes().splitlines()
-    return [orjson.loads(line)["job_id"] for line in lines if line.strip()]
+def _csv_problem(content: pa.Buffer, broken: list[pcsv.InvalidRow]) -> str:
+    if not content.size:
+        return "it is empty, without a header"
+    if not broken:
+        return "it is no CSV in UTF-8"
+    row = broken[0]
+    return f"row {row.number} has {row.actual_columns} fields, the header {row.expected_columns}"
 
 
-def _from_parquet(content: pa.Buffer) -> Iterable[object]:
-    return list(pq.read_table(pa.BufferReader(content), columns=["job_id"])["job_id"].to_pylist())
+def _from_jsonl(content: pa.Buffer) -> Iterator[Placed]:
+    lines = content.to_pybytes().removeprefix(codecs.BOM_UTF8).splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            document = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            raise ValueError(f"line {number} is not JSON") from None
+        if not isinstance(document, dict) or "job_id" not in document:
+            raise ValueError(f"line {number} is no object with a job_id")
+        yield f"line {number}", document["job_id"]
+
+
+def _from_parquet(content: pa.Buffer) -> Iterator[Placed]:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        if "job_id" not in file.schema_arrow.names:
+            raise ValueError("it has no column job_id")
+        column = file.read(columns=["job_id"])["job_id"]
+    except (pa.ArrowException, OSError):
+        raise ValueError("it is no whole Parquet file") from None
+    return _numbered(column)
+
+
+def _numbered(column: pa.ChunkedArray) -> Iterator[Placed]:
+    for number, job in enumerate(column.to_pylist(), start=1):
+        yield f"job {number}", job

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
+import pyarrow as pa
 
-from transforms import lake, ledger, raw
+from transforms import lake, ledger, raw, warehouse
 from transforms.commit import commit_raw_file, make_plan
 from transforms.contract import Contracts, load_contracts
 from transforms.errors import ConfigurationError
@@ -25,18 +23,18 @@ from transforms.reports import (
     ImportReport,
     IngestReport,
     Progress,
+    Status,
     no_progress,
 )
+from transforms.saved import open_saved, read_saved
 from transforms.settings import Settings, SourceSettings
-from transforms.source import CognitionSource, Reply, Unanswered, reply_status
-from transforms.storage import Storage, sha256_of
-
-if TYPE_CHECKING:
-    from transforms.checks import CheckReport
-    from transforms.publish import PublishReport
-    from transforms.warehouse import LoadReport
-
-FINAL = {"Success", "Fail"}
+from transforms.source import CognitionSource, Reply, Unanswered, is_final, reply_status
+from transforms.status import read_status
+from transforms.storage import Storage
+from transforms.warehouse import LoadReport, checks
+from transforms.warehouse import publish as publishing
+from transforms.warehouse.checks import CheckReport
+from transforms.warehouse.publish import PublishReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +53,6 @@ class RunReport:
     ingest: IngestReport
     flatten: FlattenReport
     warehouse: WarehouseReport
-
-
-class SavedReply(NamedTuple):
-    """A reply someone saved; `queried_at` is when it was imported."""
-
-    job_id: str
-    queried_at: datetime
-    body: bytes
-    origin: str = "import"
-    http_status: int | None = None
-    error_code: str | None = None
 
 
 def run(
@@ -125,18 +112,17 @@ def import_replies(
     """
     if job_id is not None and len(files) != 1:
         raise ConfigurationError("--job-id names the job of one file: give one file at a time")
-    now = datetime.now(UTC)
-    replies = [_read_saved(file, job_id, now) for file in files]
+    saved = [read_saved(file, job_id) for file in files]
     storage = lake.open_lake(settings.lake_root, create=True)
     newest = raw.newest_rows(raw.read_index(storage))
     held = {(row.job_id, row.body_sha256) for row in newest.values()}
-    fresh = [r for r in replies if (r.job_id, sha256_of(r.body)) not in held]
-    final = [reply for reply in fresh if _is_final(reply.body)]
+    fresh = {(s.job_id, s.sha256): s for s in saved if (s.job_id, s.sha256) not in held}
+    final = [reply for reply in fresh.values() if reply.is_final]
     return ImportReport(
         landed=len(final),
-        unchanged=len(replies) - len(fresh),
-        skipped=tuple(reply.job_id for reply in fresh if not _is_final(reply.body)),
-        raw_files=tuple(raw.write_raw(storage, final, settings.batch_bytes)),
+        unchanged=len(saved) - len(fresh),
+        skipped=tuple(reply.job_id for reply in fresh.values() if not reply.is_final),
+        raw_files=tuple(raw.write_raw(storage, open_saved(final), settings.batch_bytes)),
     )
 
 
@@ -158,14 +144,53 @@ def flatten(settings: Settings, *, progress: Progress = no_progress) -> FlattenR
 def load(settings: Settings, *, progress: Progress = no_progress) -> WarehouseReport:
     """Loads committed batches, checks them and publishes the warehouse."""
     loaded = load_batches(settings, progress=progress)
-    checks = run_checks(settings)
-    return WarehouseReport(loaded, checks, publish(settings))
+    checked = run_checks(settings)
+    return WarehouseReport(loaded, checked, publish(settings))
+
+
+def load_batches(settings: Settings, *, progress: Progress = no_progress) -> LoadReport:
+    """Brings the loader's own DuckDB file to the committed batches."""
+    storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
+    return warehouse.load_batches(storage, contracts, settings.warehouse_dir, progress)
+
+
+def run_checks(settings: Settings) -> CheckReport:
+    """Runs all checks on what was loaded.
+
+    Raises:
+        ChecksFailedError: A check of severity `fail` found rows; nothing may be published.
+    """
+    return checks.run_checks(_contracts(settings), settings.warehouse_dir)
+
+
+def publish(settings: Settings) -> PublishReport:
+    """Swaps the checked build in as the published warehouse."""
+    return publishing.publish(settings.warehouse_dir, settings.keep_versions)
+
+
+def query(settings: Settings, sql: str) -> pa.Table:
+    """Answers SQL from the published warehouse, read-only."""
+    return warehouse.query_published(settings.warehouse_dir, sql)
+
+
+def status(settings: Settings) -> Status:
+    """Tells where everything stands."""
+    return read_status(settings)
 
 
 def stale_batches(settings: Settings) -> list[str]:
     """Returns the raw files whose batch is absent or out of date."""
     storage = lake.open_lake(settings.lake_root, create=True)
     return list(make_plan(storage, _contracts(settings)).stale)
+
+
+def retract_gone(settings: Settings) -> int:
+    """Takes out batches whose raw file is no more; returns how many."""
+    storage = lake.open_lake(settings.lake_root, create=True)
+    gone = make_plan(storage, _contracts(settings)).gone
+    for commit in gone:
+        lake.retract(storage, commit)
+    return len(gone)
 
 
 def flatten_batch(settings: Settings, raw_file: str) -> FlattenReport:
@@ -196,17 +221,18 @@ def _query(
     progress: Progress,
 ) -> IngestReport:
     by_status: Counter[str] = Counter()
-    unanswered = 0
+    unanswered: list[str] = []
+    landed: list[str] = []
 
     def final_replies(answers: Iterable[Reply | Unanswered]) -> Iterator[Reply]:
-        nonlocal unanswered
         for done, answer in enumerate(answers, start=1):
             progress("source", done, len(job_ids))
             if isinstance(answer, Unanswered):
-                unanswered += 1
+                unanswered.append(str(answer.error))
                 continue
             by_status[_status_of(answer)] += 1
-            if answer.error_code is not None or _is_final(answer.body):
+            if answer.error_code is not None or is_final(answer.body):
+                landed.append(answer.job_id)
                 yield answer
 
     progress("source", 0, len(job_ids))
@@ -214,49 +240,26 @@ def _query(
         answers = source.query_all(job_ids)
         files = tuple(raw.write_raw(storage, final_replies(answers), settings.batch_bytes))
         counters = source.counters
-    queried = sum(by_status.values()) + unanswered
-    waiting = sum(n for status, n in by_status.items() if status not in FINAL | _NO_STATUS)
+    queried = sum(by_status.values()) + len(unanswered)
     return IngestReport(
         known=len(job_ids),
         pending=len(job_ids),
         queried=queried,
         by_status=dict(by_status),
-        landed=queried - unanswered - waiting,
-        unanswered=unanswered,
+        landed=len(landed),
+        unanswered=len(unanswered),
         calls=counters.calls,
         retries=counters.retries,
         throttled=counters.throttled,
         raw_files=files,
+        unanswered_reason=unanswered[-1] if unanswered else None,
     )
-
-
-_NO_STATUS = {"Rejected", "Malformed"}
 
 
 def _status_of(reply: Reply) -> str:
     if reply.error_code is not None:
         return "Rejected"
     return reply_status(reply.body) or "Malformed"
-
-
-def _is_final(body: bytes) -> bool:
-    """A reply without a JobStatus will not get one by asking again: it is final, too."""
-    status = reply_status(body)
-    return status is None or status in FINAL
-
-
-def _read_saved(file: Path, job_id: str | None, now: datetime) -> SavedReply:
-    try:
-        body = file.read_bytes()
-        document = orjson.loads(body)
-    except OSError as error:
-        raise ConfigurationError(f"{file}: {error.strerror}; nothing was imported") from None
-    except ValueError as error:
-        raise ConfigurationError(f"{file} is not JSON ({error}); nothing was imported") from None
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{file} is no reply: expected an object; nothing was imported")
-    own = document.get("JobId")
-    return SavedReply(job_id or (own if isinstance(own, str) and own else file.stem), now, body)
 
 
 def _add(left: FlattenReport, right: FlattenReport) -> FlattenReport:

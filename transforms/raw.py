@@ -14,6 +14,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.errors import LakeFormatError
 from transforms.storage import Storage, name_of, sha256_of
 
 FOLDER = "raw"
@@ -30,7 +31,7 @@ SCHEMA = pa.schema(
     ],
     metadata={"description": "One row per final reply; body holds its exact bytes.", "format": "1"},
 )
-INDEX_COLUMNS = ["job_id", "queried_at", "body_sha256"]
+INDEX_COLUMNS = ["job_id", "queried_at", "body_sha256", "body_bytes"]
 
 
 class ReplyLike(Protocol):
@@ -57,6 +58,7 @@ class RawRow:
     job_id: str
     queried_at: datetime
     body_sha256: str
+    body_bytes: int
     raw_file: str
     row: int
 
@@ -82,8 +84,17 @@ def write_raw(storage: Storage, replies: Iterable[ReplyLike], batch_bytes: int) 
 
 
 def read_raw(storage: Storage, raw_file: str) -> pa.Table:
-    """Returns a raw file's rows, by job."""
-    return pq.read_table(pa.BufferReader(storage.read(raw_file)))
+    """Returns a raw file's rows, by job.
+
+    Raises:
+        LakeFormatError: It cannot be read as raw replies.
+    """
+    return parse_raw(storage.read(raw_file), raw_file)
+
+
+def parse_raw(content: pa.Buffer, raw_file: str) -> pa.Table:
+    """Returns the rows in the content of a raw file; see `read_raw`."""
+    return _read(pa.BufferReader(content), raw_file, SCHEMA.names)
 
 
 def list_raw(storage: Storage) -> list[str]:
@@ -92,24 +103,44 @@ def list_raw(storage: Storage) -> list[str]:
 
 
 def read_index(storage: Storage) -> list[RawRow]:
-    """Returns where every reply lies, without reading a body."""
+    """Returns where every reply lies, without reading a body.
+
+    Raises:
+        LakeFormatError: A file cannot be read as raw replies.
+    """
     rows: list[RawRow] = []
     for path in list_raw(storage):
         with storage.fs.open_input_file(storage.path(path)) as file:
-            columns = pq.read_table(file, columns=INDEX_COLUMNS).to_pydict()
+            columns = _read(file, path, INDEX_COLUMNS).to_pydict()
         found = zip(*(columns[name] for name in INDEX_COLUMNS), strict=True)
-        rows.extend(RawRow(job, at, sha, path, row) for row, (job, at, sha) in enumerate(found))
+        rows.extend(
+            RawRow(job, at, sha, size, path, row) for row, (job, at, sha, size) in enumerate(found)
+        )
     return rows
 
 
 def newest_rows(index: Iterable[RawRow]) -> dict[str, RawRow]:
-    """Returns the reply that counts for each job: the newest, the later landed among equals."""
+    """Returns the reply that counts for each job: the newest, the later landed among equals.
+
+    Within a batch that is the order of landing; two batches hold a job with one time only when it
+    was asked twice within a microsecond, and then the order of their names decides.
+    """
     newest: dict[str, RawRow] = {}
     for row in index:
         held = newest.get(row.job_id)
         if held is None or _age(row) >= _age(held):
             newest[row.job_id] = row
     return newest
+
+
+def _read(source: pa.NativeFile, raw_file: str, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(source, columns=columns)
+    except (pa.ArrowException, OSError):
+        raise LakeFormatError(
+            f"{raw_file} cannot be read as raw replies: restore it from a copy, "
+            "or remove it and ask for its jobs again"
+        ) from None
 
 
 def _age(row: RawRow) -> tuple[datetime, str, int]:
@@ -132,6 +163,8 @@ def _write_file(storage: Storage, month: str, replies: list[ReplyLike]) -> str:
         told.update(f"{row['job_id']} {row['queried_at']} {row['body_sha256']}\n".encode())
     first = min(reply.queried_at for reply in replies).astimezone(UTC)
     path = f"{FOLDER}/month={month}/{first:%Y%m%dT%H%M%S}-{told.hexdigest()[:12]}.parquet"
+    if storage.exists(path):
+        return path  # told by its content: it holds these replies already
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     storage.write(
         path,

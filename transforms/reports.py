@@ -23,6 +23,7 @@ class IngestReport:
         by_status: Replies by JobStatus; `Rejected` and `Malformed` for those without one.
         landed: Final replies written to raw.
         unanswered: Jobs whose retries were used up; they stay pending.
+        unanswered_reason: Why the last of them was not answered, or None.
         calls: Calls over the wire, retries among them.
         raw_files: Files written, relative to the lake.
     """
@@ -37,6 +38,7 @@ class IngestReport:
     retries: int
     throttled: int
     raw_files: tuple[str, ...]
+    unanswered_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Status:
         jobs: Jobs by state (`loaded`, `failed`, `rejected`, `quarantined`).
         stale_batches: Raw files whose batch is absent or out of date.
         quarantine: Quarantined parts by reason.
-        published: Version of the published warehouse, or None.
+        published: Path of the published warehouse, or None.
         waiting_batches: Committed batches the published warehouse does not hold as they are.
         lag_seconds: Age of the oldest final reply that is not published, or 0.
     """

@@ -17,7 +17,9 @@ MIB = 1024 * 1024
 class SourceSettings(BaseSettings):
     """How to reach the service and how hard to press it."""
 
-    model_config = SettingsConfigDict(env_prefix="COGNITION_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COGNITION_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     region: str = Field("cn-shanghai", description="Region of the jobs; gives the endpoint.")
     endpoint: str | None = Field(None, description="Host (and port) in place of the region's own.")
@@ -41,7 +43,9 @@ class SourceSettings(BaseSettings):
 class Settings(BaseSettings):
     """Where things lie and how they are batched."""
 
-    model_config = SettingsConfigDict(env_prefix="COGNITION_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COGNITION_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     home: Path = Field(Path("cognition-home"), description="Folder of lake and warehouse.")
     lake: str | None = Field(None, description="Lake root: folder or object store URI.")

@@ -8,7 +8,6 @@ that the rows beside it keep their positions and their parent its count.
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,15 @@ import orjson
 from jsonschema.exceptions import ValidationError
 
 from transforms.contract import Contract, Gate
+from transforms.json_text import (
+    MAX_DEPTH,
+    cut_fragment,
+    duplicate_key,
+    is_nested_deeper,
+    to_pointer,
+)
 from transforms.layout import Schema, Table
 
-FRAGMENT_LIMIT = 1024 * 1024
 Path = tuple[str | int, ...]
 
 
@@ -107,8 +112,8 @@ def check_blob(data: Any, contract: Contract) -> Verdict:  # noqa: ANN401 - any 
             document = orjson.loads(line)
     except (ValueError, TypeError) as error:
         return _nothing(contract, form, _whole_finding("not_json", f"Data: {error}", data))
+    counts = count_elements(contract.root, document)  # before rows are cut out of it
     examined = examine(document, contract.gate, line)
-    counts = count_elements(contract.root, document)
     if examined.document is None:
         return Verdict(None, form, counts.source, counts.none, examined.findings)
     if examined.findings:
@@ -130,35 +135,21 @@ def examine(document: Any, gate: Gate, text: bytes | None = None) -> Examined:  
         text: The text it was decoded from, searched for duplicate keys where it is not accepted
             at once.
     """
-    if _accepts(gate, document, known_only=True):
+    if gate.accepts_known.is_valid(document):
         return Examined(document)
+    if is_nested_deeper(document):
+        message = f"nested more than {MAX_DEPTH} levels deep"
+        whole = document if text is None else text
+        return Examined(None, (_whole_finding("unreadable", message, whole),))
     if text is not None and (key := duplicate_key(text)) is not None:
         message = f"the key {key!r} is given twice in one object"
         return Examined(None, (_whole_finding("duplicate_key", message, text),))
     findings: tuple[Finding, ...] = ()
-    if not _accepts(gate, document):
+    if not gate.accepts.is_valid(document):
         findings = _cut_invalid_rows(document, gate)
         if findings and findings[0].scope == "result":
             return Examined(None, findings)
     return Examined(document, findings, tuple(_unknown_keys(document, gate.schema, ())))
-
-
-def duplicate_key(text: bytes) -> str | None:
-    """Returns a key that one object of the JSON text gives twice, or None."""
-    found: list[str] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> None:
-        seen: set[str] = set()
-        for key, _ in items:
-            if key in seen:
-                found.append(key)
-            seen.add(key)
-
-    try:
-        json.loads(text, object_pairs_hook=pairs)
-    except (ValueError, RecursionError):  # another reason is reported by those who read it
-        return None
-    return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,28 +185,6 @@ def count_elements(root: Table, document: Any) -> Counts:  # noqa: ANN401 - a do
     if isinstance(document, dict):
         count(root, document)
     return Counts(tuple(source), tuple(present), (0,) * len(tables))
-
-
-def to_pointer(path: Sequence[str | int]) -> str:
-    """Returns an RFC 6901 JSON pointer.
-
-    >>> to_pointer(("a/b", 0, "~"))
-    '/a~1b/0/~0'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def cut_fragment(text: str) -> str:
-    """Returns the text, cut after 1 MiB characters."""
-    return text if len(text) <= FRAGMENT_LIMIT else text[:FRAGMENT_LIMIT]
-
-
-def _accepts(gate: Gate, document: Any, *, known_only: bool = False) -> bool:  # noqa: ANN401 - any JSON
-    engine = gate.accepts_known if known_only else gate.accepts
-    try:
-        return bool(engine.is_valid(document))
-    except ValueError:  # nested deeper than the fast engine goes
-        return not known_only and bool(gate.reference.is_valid(document))
 
 
 def _cut_invalid_rows(document: Any, gate: Gate) -> tuple[Finding, ...]:  # noqa: ANN401 - any JSON
@@ -289,9 +258,14 @@ def _short(error: ValidationError) -> str:
 
 def _whole_finding(reason: str, message: str, data: object) -> Finding:
     text = data.decode(errors="replace") if isinstance(data, bytes) else data
-    text = text if isinstance(text, str) else orjson.dumps(text).decode()
-    size = len(text.encode(errors="replace"))
-    return Finding("result", reason, message, fragment=cut_fragment(text), fragment_bytes=size)
+    if not isinstance(text, str):
+        try:
+            text = orjson.dumps(text).decode()
+        except TypeError:  # nested deeper than it writes
+            return Finding("result", reason, message)
+    whole = text.encode(errors="replace")
+    fragment = cut_fragment(whole.decode())
+    return Finding("result", reason, message, fragment=fragment, fragment_bytes=len(whole))
 
 
 def _nothing(contract: Contract, form: str, finding: Finding) -> Verdict:

@@ -6,7 +6,7 @@ with which keys, `reply` what came back.
 
 from transforms.source.pace import StoppedError
 from transforms.source.query import CognitionSource
-from transforms.source.reply import Reply, SourceCounters, Unanswered, reply_status
+from transforms.source.reply import Reply, SourceCounters, Unanswered, is_final, reply_status
 
 __all__ = [
     "CognitionSource",
@@ -14,5 +14,6 @@ __all__ = [
     "SourceCounters",
     "StoppedError",
     "Unanswered",
+    "is_final",
     "reply_status",
 ]

@@ -24,6 +24,8 @@ from transforms.source.errors import (
     verdict_of,
 )
 
+FINAL_STATUSES = frozenset({"Success", "Fail"})
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -106,6 +108,11 @@ def reply_status(body: bytes) -> str | None:
         return _text(_envelope(body), "JobStatus")
     except ValueError:
         return None
+
+
+def is_final(body: bytes) -> bool:
+    """Returns whether asking again would change nothing: Success, Fail, or no JobStatus at all."""
+    return reply_status(body) in {None, *FINAL_STATUSES}
 
 
 def read_reply(job_id: str, host: str, http_status: int, body: bytes) -> Reply | Failure:

@@ -1,0 +1,77 @@
+"""Loads the lake's committed batches into DuckDB, checks the tables, and publishes them.
+
+Runs when `ingest_cognition_jobs` says that the lake holds something new.
+
+`load -> check -> publish`
+
+| task | does |
+|---|---|
+| `load` | loads new and changed batches into `build.duckdb`, one transaction each |
+| `check` | runs `sql/checks/`; a failing check of severity `fail` stops here |
+| `publish` | swaps a new `warehouse.duckdb` in; readers of the old one keep it |
+
+**Readers** open `warehouse.duckdb` read-only. They never block a load and never see half of one.
+
+**When it fails.** The published file stays as it was. A failed check is not retried: its message
+names the check and the rows; correct the cause and clear the task. Each run of
+`ingest_cognition_jobs` wakes this one again as long as the warehouse is behind the lake.
+
+**Settings.** `COGNITION_*` in the environment say where lake and warehouse lie. All tasks hold the
+pool `duckdb_writer`, which must have one slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import dag, get_current_context, task
+
+from transforms.airflow_provider.pools import DUCKDB_WRITER
+from transforms.airflow_provider.wiring import DEFAULTS, LAKE, WAREHOUSE
+from transforms.settings import Settings
+
+
+@dag(
+    schedule=[LAKE],
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=12),
+    default_args={**DEFAULTS, "pool": DUCKDB_WRITER},
+    doc_md=__doc__,
+    tags=["cognition", "duckdb"],
+)
+def load_warehouse() -> None:
+    """Wires the flow from the lake to the published warehouse."""
+
+    @task(inlets=[LAKE])
+    def load() -> dict[str, Any]:
+        """Loads new and changed batches into the build file, one transaction each."""
+        from transforms import pipeline
+
+        return asdict(pipeline.load_batches(Settings()))
+
+    @task
+    def check() -> dict[str, Any]:
+        """Runs the checks on the build file; a failing one stops the publish."""
+        from transforms import pipeline
+
+        return asdict(pipeline.run_checks(Settings()))
+
+    @task(outlets=[WAREHOUSE])
+    def publish(loaded: dict[str, Any]) -> dict[str, Any]:
+        """Swaps the new file in and tells its version and rows."""
+        from transforms import pipeline
+
+        published = asdict(pipeline.publish(Settings()))
+        event = get_current_context()["outlet_events"][WAREHOUSE]
+        event.extra = {**published, "rows": loaded["rows"]}
+        return published
+
+    # Any: a task is declared with the values it gets, and wired with references to them.
+    loaded: Any = load()
+    loaded >> check() >> publish(loaded)
+
+
+load_warehouse()

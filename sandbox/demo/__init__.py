@@ -1,0 +1,1 @@
+"""The demo: sandbox service and real Airflow on one machine, and what came of it on one page."""

@@ -1,0 +1,262 @@
+"""Checks: a sound build passes, each harm is found by name, and `fail` stops the publish."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from warehouse_lake import (
+    Rows,
+    ask_build,
+    change_build,
+    commit,
+    job,
+    merge,
+    new_lake,
+    result,
+    speech,
+    speech_job,
+)
+
+from transforms.contract import load_contracts
+from transforms.errors import ConfigurationError
+from transforms.warehouse import checks, load_batches
+from transforms.warehouse.checks import ChecksFailedError, derive_checks, read_checks, run_checks
+from transforms.warehouse.publish import PublishError, publish
+
+
+def _videos() -> Rows:
+    """A job with a video (one person in quarantine), speech and a result of unknown Type."""
+    keys = {"job_id": "job-v", "result_index": 0}
+    span = {"person_index": 0, "score": -1.0, "start_seconds": 1.0, "end_seconds": 1.0}
+    return merge(
+        {
+            "jobs": [job("job-v", results=3)],
+            "results": [
+                result("job-v", 0, "VideoLabel", 4, state="partly_loaded", quarantined_count=1),
+                result("job-v", 2, "Music", 0, state="unknown_type"),
+            ],
+            "unknown_results": [{"job_id": "job-v", "result_index": 2, "type": "Music"}],
+            "video_results": [{**keys, "persons_count": 2, "tags_count": 0}],
+            "video_persons": [{**keys, "person_index": 0, "name": "x", "occurrences_count": 2}],
+            "video_person_occurrences": [
+                {**keys, **span, "occurrence_index": 0},
+                {**keys, **span, "occurrence_index": 1},
+            ],
+            "quarantine": [
+                {
+                    **keys,
+                    "quarantine_index": 0,
+                    "type": "VideoLabel",
+                    "scope": "row",
+                    "table_name": "video_persons",
+                    "reason": "contract",
+                    "pointer": "/persons/1/ratio",
+                    "message": "'x' is not of type 'number', 'null'",
+                    "errors_count": 1,
+                }
+            ],
+            "unmapped_fields": [
+                {**keys, "unmapped_index": 0, "pointer": "/new", "value": "1", "type": "VideoLabel"}
+            ],
+        },
+        speech("job-v", (0.0, 1.0, "one"), (1.0, 2.0, "two"), index=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound build of two batches, made once."""
+    folder = tmp_path_factory.mktemp("sound")
+    storage, home = new_lake(folder), folder / "warehouse"
+    commit(storage, "b1", _videos())
+    failed = job("job-f", results=None, state="failed", job_status="Fail", reason="no such file")
+    commit(storage, "b2", merge(speech_job("job-s", (0.0, 1.0, "three")), {"jobs": [failed]}))
+    load_batches(storage, load_contracts(), home)
+    return home
+
+
+@pytest.fixture
+def home(sound: Path, tmp_path: Path) -> Path:
+    """A warehouse folder of the test's own, with the sound build in it."""
+    return Path(shutil.copytree(sound, tmp_path / "warehouse"))
+
+
+def test_a_sound_build_passes_everything(home: Path) -> None:
+    """Unknown faces, quarantined rows, unknown Types and failed jobs are no failure."""
+    report = run_checks(load_contracts(), home)
+    assert report.failed == ()
+    assert report.passed == len(read_checks()) + len(list(derive_checks(load_contracts())))
+    assert ask_build(home, "SELECT count(*) FROM check_failures") == [(0,)]
+
+
+SEGMENT = "job_id = 'job-v' AND segment_index = 1"
+
+HARMS = {
+    "a row is lost": (
+        [f"DELETE FROM asr_segments WHERE {SEGMENT}"],
+        {"count:asr_segments": 1, "result_rows": 1},
+    ),
+    "a row is there twice": (
+        [f"INSERT INTO asr_segments SELECT * FROM asr_segments WHERE {SEGMENT}"],
+        {"key:asr_segments": 1, "count:asr_segments": 1, "result_rows": 1},
+    ),
+    "a parent is lost": (
+        ["DELETE FROM video_persons"],
+        {"parent:video_person_occurrences": 2, "count:video_persons": 1}
+        | {"count:video_person_occurrences": 1, "result_rows": 1},
+    ),
+    "a result is lost": (
+        ["DELETE FROM results WHERE result_index = 1"],
+        {"parent:asr_results": 1, "results_of_jobs": 1, "batch_counts": 1},
+    ),
+    "a job is lost": (
+        ["DELETE FROM jobs WHERE job_id = 'job-s'"],
+        {"parent:results": 1, "batch_counts": 1},
+    ),
+    "a quarantined part is lost": (
+        ["DELETE FROM quarantine"],
+        {"count:video_persons": 1, "quarantine_of_results": 1, "batch_counts": 1},
+    ),
+    "a result hides that a part is in quarantine": (
+        ["UPDATE results SET state = 'loaded' WHERE state = 'partly_loaded'"],
+        {"quarantine_of_results": 1},
+    ),
+    "an unmapped field belongs to nobody": (
+        ["UPDATE unmapped_fields SET job_id = 'nobody'"],
+        {"parent:unmapped_fields": 1},
+    ),
+    "a job belongs to no batch": (
+        ["UPDATE jobs SET batch_id = 'nowhere' WHERE job_id = 'job-f'"],
+        {"job_in_one_batch": 1, "batch_counts": 1},
+    ),
+    "a batch is empty that should not be": (
+        ["UPDATE jobs SET batch_id = 'b1'"],
+        {"batch_counts": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_each_harm_is_found_by_name(home: Path, harm: str) -> None:
+    """Every check of severity `fail` finds its harm, counts it and stops the publish."""
+    statements, expected = HARMS[harm]
+    change_build(home, *statements)
+    with pytest.raises(ChecksFailedError) as caught:
+        run_checks(load_contracts(), home)
+    found = {r.name: r.rows for r in caught.value.report.failed if r.severity == "fail"}
+    assert found == expected
+    for name in expected:
+        assert name in str(caught.value)
+    kept = ask_build(
+        home, "SELECT check_name, any_value(failures_count) FROM check_failures GROUP BY 1"
+    )
+    assert dict(kept) == expected
+    with pytest.raises(PublishError, match="has not passed its checks"):
+        publish(home)
+
+
+def test_every_failing_severity_has_a_harm() -> None:
+    """No check of severity `fail` is without a test that makes it fail (one per derived family)."""
+    harmed = {re.sub(":.*", "", name) for _, found in HARMS.values() for name in found}
+    every = (*read_checks(), *derive_checks(load_contracts()))
+    assert {re.sub(":.*", "", c.name) for c in every if c.severity == "fail"} == harmed
+
+
+def test_a_failing_row_is_kept_as_json(home: Path) -> None:
+    """What failed can be read in the build: the row, its check and severity."""
+    change_build(home, f"DELETE FROM asr_segments WHERE {SEGMENT}")
+    with pytest.raises(ChecksFailedError):
+        run_checks(load_contracts(), home)
+    rows = ask_build(
+        home,
+        "SELECT failure_index, severity, failing_row FROM check_failures "
+        "WHERE check_name = 'count:asr_segments'",
+    )
+    assert [(n, s, json.loads(row)) for n, s, row in rows] == [
+        (0, "fail", {"job_id": "job-v", "result_index": 1, "in_source": 2, "found": 1})
+    ]
+
+
+def test_warnings_tell_and_let_pass(home: Path) -> None:
+    """Times that run backwards and scores out of range are reported, counted, kept to a hundred."""
+    change_build(
+        home,
+        "INSERT INTO asr_segments SELECT 'job-s', 0, i, 2.0, 1.0, 'x' FROM range(1, 251) AS t(i)",
+        "UPDATE asr_results SET segments_count = 251 WHERE job_id = 'job-s'",
+        "UPDATE results SET rows_count = 252 WHERE job_id = 'job-s'",
+        "UPDATE video_person_occurrences SET score = 1.5 WHERE occurrence_index = 0",
+    )
+    report = run_checks(load_contracts(), home)
+    assert [(r.name, r.severity, r.rows) for r in report.failed] == [
+        ("times:asr_segments", "warn", 250),
+        ("scores:video_person_occurrences", "warn", 1),
+    ]
+    kept = ask_build(
+        home,
+        "SELECT check_name, count(*), max(failure_index), any_value(failures_count) "
+        "FROM check_failures GROUP BY 1 ORDER BY 2 DESC",
+    )
+    assert kept == [
+        ("times:asr_segments", 100, 99, 250),
+        ("scores:video_person_occurrences", 1, 0, 1),
+    ]
+    assert publish(home).changed
+
+
+def test_mended_rows_pass_again(home: Path) -> None:
+    """A later run forgets earlier failures and lets the publish happen."""
+    change_build(home, "UPDATE jobs SET results_count = 7 WHERE job_id = 'job-s'")
+    with pytest.raises(ChecksFailedError):
+        run_checks(load_contracts(), home)
+    change_build(home, "UPDATE jobs SET results_count = 1 WHERE job_id = 'job-s'")
+    assert run_checks(load_contracts(), home).failed == ()
+    assert ask_build(home, "SELECT count(*) FROM check_failures") == [(0,)]
+    assert publish(home).changed
+
+
+def test_the_shipped_checks_say_what_they_ask() -> None:
+    """Each file has a severity and a question, each check a name of its own."""
+    found = read_checks()
+    assert {check.name for check in found} == {
+        "batch_counts",
+        "job_in_one_batch",
+        "quarantine_of_results",
+        "results_of_jobs",
+    }
+    every = [*found, *derive_checks(load_contracts())]
+    assert len({check.name for check in every}) == len(every)
+    assert all(check.description.endswith("?") for check in every)
+
+
+@pytest.mark.parametrize("first", ["SELECT 1", "-- severity: error", ""])
+def test_a_check_without_severity_is_refused(tmp_path: Path, first: str) -> None:
+    """A file that does not say how bad it is is named."""
+    (tmp_path / "some.sql").write_text(f"{first}\n")
+    with pytest.raises(ConfigurationError, match=r"some.sql must begin with `-- severity: fail`"):
+        read_checks(tmp_path)
+
+
+def test_a_check_that_is_no_sql_names_itself(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken check is an error of its own, not a passed check."""
+    broken = dataclasses.replace(read_checks()[0], sql="SELECT nope FROM jobs")
+    monkeypatch.setattr(checks, "read_checks", lambda: [broken])
+    with pytest.raises(ConfigurationError, match=r"check batch_counts cannot run: .*nope.*its SQL"):
+        run_checks(load_contracts(), home)
+
+
+def test_a_warning_file_is_read_as_one(tmp_path: Path) -> None:
+    """A file may warn, too."""
+    (tmp_path / "w.sql").write_text("-- severity: warn\n-- Question: Is it well?\nSELECT 1\n")
+    (check,) = read_checks(tmp_path)
+    assert (check.name, check.severity, check.description) == ("w", "warn", "Is it well?")
+
+
+def test_without_a_build_the_remedy_is_named(tmp_path: Path) -> None:
+    """Checking before loading says what to run."""
+    with pytest.raises(ConfigurationError, match=r"build.duckdb: run `cognition load` first"):
+        run_checks(load_contracts(), tmp_path)

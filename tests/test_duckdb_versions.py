@@ -1,0 +1,117 @@
+"""DuckDB 1.5 and 2.0: the same promises on both, and files that go back and forth."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from warehouse_lake import commit, new_lake, speech_job
+
+from transforms.contract import load_contracts
+from transforms.warehouse import load_batches, query_published
+from transforms.warehouse.checks import run_checks
+from transforms.warehouse.publish import publish
+
+TESTS = Path(__file__).parent
+OLDEST = "1.5.6"
+OLD_DUCKDB = Path(sys.prefix) / "duckdb-1.5"
+FILES = ("test_ddl.py", "test_warehouse.py", "test_checks.py", "test_publish.py", "test_sql.py")
+
+
+def _run_on_oldest(code: str, *arguments: object) -> str:
+    """Runs code in a process whose DuckDB is the oldest supported; returns what it prints."""
+    assert OLD_DUCKDB.is_dir(), f"{OLD_DUCKDB} is missing: run `make setup`"
+    guard = f"import duckdb; assert duckdb.__version__ == '{OLDEST}', duckdb.__version__\n"
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV"))}
+    done = subprocess.run(
+        [sys.executable, "-c", guard + code, *map(str, arguments)],
+        env={**ours, "PYTHONPATH": str(OLD_DUCKDB)},
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_this_process_runs_the_locked_version() -> None:
+    """Both versions are really under test: here it is 2, in the other process 1.5."""
+    assert duckdb.__version__.startswith("2.")
+    assert _run_on_oldest("print(duckdb.__version__)") == f"{OLDEST}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
+def test_the_same_tests_pass_on_the_oldest_version(file: str, tmp_path: Path) -> None:
+    """Every test of the warehouse passes with DuckDB 1.5, too."""
+    code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    skip = ("-k", "not linter")  # it does not use DuckDB
+    said = _run_on_oldest(
+        code, "-p", "no:cacheprovider", "--basetemp", tmp_path / "inner", *skip, TESTS / file
+    )
+    assert " passed" in said
+    assert "skipped" not in said
+
+
+def _publish_here(folder: Path, number: int) -> Path:
+    commit(new_lake(folder), f"b{number}", speech_job(f"job-{number}", (0.0, 1.0, "word")))
+    return _publish(folder)
+
+
+def _publish(folder: Path) -> Path:
+    home = folder / "warehouse"
+    load_batches(new_lake(folder), load_contracts(), home)
+    run_checks(load_contracts(), home)
+    assert publish(home).changed
+    return home
+
+
+LOADS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, ".")
+import test_duckdb_versions as here
+here._publish_here(Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
+ASKS = """
+import sys
+con = duckdb.connect(sys.argv[1], read_only=True)
+print(con.execute("SELECT job_id FROM asr_segments ORDER BY 1").fetchall())
+print(con.execute("SELECT count(*) FROM dictionary WHERE unit = 's'").fetchall())
+"""
+
+
+def test_files_go_back_and_forth(tmp_path: Path) -> None:
+    """A warehouse begun by 2.0 is read, continued and published by 1.5, and by 2.0 again."""
+    home = _publish_here(tmp_path, 1)
+    published = home / "warehouse.duckdb"
+    assert _run_on_oldest(ASKS, published) == "[('job-1',)]\n[(17,)]\n"
+    _run_on_oldest(LOADS, tmp_path, 2)
+    answer = query_published(home, "SELECT job_id FROM asr_segments ORDER BY 1")
+    assert answer == pa.table({"job_id": ["job-1", "job-2"]})
+    _publish_here(tmp_path, 3)
+    assert _run_on_oldest(ASKS, published).startswith("[('job-1',), ('job-2',), ('job-3',)]")
+
+
+def test_a_warehouse_begun_by_the_oldest_is_continued(tmp_path: Path) -> None:
+    """After an upgrade of DuckDB the build goes on, and old readers can still open it."""
+    _run_on_oldest(LOADS, tmp_path, 1)
+    home = _publish_here(tmp_path, 2)
+    assert _run_on_oldest(ASKS, home / "warehouse.duckdb").startswith("[('job-1',), ('job-2',)]")
+
+
+def test_a_missing_oldest_version_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the second DuckDB these tests fail and say what to run; they do not skip."""
+    monkeypatch.setattr(f"{__name__}.OLD_DUCKDB", tmp_path / "nowhere")
+    with pytest.raises(AssertionError, match="is missing: run `make setup`"):
+        _run_on_oldest("")

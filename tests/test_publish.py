@@ -1,0 +1,428 @@
+"""Publishing: one atomic swap, readers undisturbed, and a whole file whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from filelock import FileLock
+from warehouse_lake import Helper, commit, new_lake, run_python, speech_job
+
+from transforms.contract import load_contracts
+from transforms.errors import ConfigurationError
+from transforms.lake import open_lake
+from transforms.warehouse import PUBLISHED, build, load_batches, query_published
+from transforms.warehouse import publish as publishing
+from transforms.warehouse.build import BUILD
+from transforms.warehouse.checks import run_checks
+from transforms.warehouse.duck import WarehouseLockedError, connect, fetch, wal_of
+from transforms.warehouse.publish import PublishError, publish, read_version
+
+NOON = datetime(2024, 5, 6, 12, 0, 0, tzinfo=UTC)
+
+
+def _load(folder: Path, *words: str) -> Path:
+    """Loads and checks a lake of one batch a word; returns the warehouse folder."""
+    storage = open_lake(str(folder / "lake"), create=True)
+    for number, word in enumerate(words):
+        commit(storage, f"b{number}", speech_job(f"job-{number}", (0.0, 1.0, word)))
+    load_batches(storage, load_contracts(), folder / "warehouse")
+    run_checks(load_contracts(), folder / "warehouse")
+    return folder / "warehouse"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `one` published and `one two` loaded and checked, made once."""
+    folder = tmp_path_factory.mktemp("two")
+    publish(_load(folder, "one"), now=NOON)
+    _load(folder, "one", "two")
+    return folder
+
+
+@pytest.fixture
+def home(two: Path, tmp_path: Path) -> Path:
+    """The same, for one test; the published file is a link to its version here, too."""
+    shutil.copytree(two, tmp_path, dirs_exist_ok=True)
+    home = tmp_path / "warehouse"
+    (home / PUBLISHED).unlink()
+    os.link(next((home / "versions").iterdir()), home / PUBLISHED)
+    return home
+
+
+def _words(home: Path) -> str:
+    answer = query_published(
+        home, "SELECT string_agg(content, ' ' ORDER BY job_id) w FROM asr_segments"
+    )
+    return str(answer["w"][0])
+
+
+def _versions(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "versions").iterdir())
+
+
+def test_the_first_publish(tmp_path: Path) -> None:
+    """The build becomes warehouse.duckdb and a named version, with nothing else beside them."""
+    home = _load(tmp_path, "one")
+    assert read_version(home) is None
+    report = publish(home, now=NOON.astimezone())
+    assert report.changed
+    assert report.path == str(home / PUBLISHED)
+    assert report.bytes == (home / PUBLISHED).stat().st_size > 0
+    assert report.version.startswith("warehouse-20240506T120000-")
+    assert len(report.version) == len("warehouse-20240506T120000-") + 8
+    assert _versions(home) == [f"{report.version}.duckdb"]
+    assert (home / "versions" / f"{report.version}.duckdb").samefile(home / PUBLISHED)
+    files = sorted(p.name for p in home.iterdir() if p.suffix != ".lock")
+    assert files == [BUILD, "versions", PUBLISHED]
+    assert _words(home) == "one"
+    assert read_version(home) == report.version
+
+
+def test_nothing_new_is_not_published_again(home: Path) -> None:
+    """An unchanged build makes no file, and still names the published version."""
+    first = publish(home)
+    stamp = (home / PUBLISHED).stat()
+    again = publish(home)
+    assert first.changed
+    assert not again.changed
+    assert (again.version, again.bytes) == (first.version, first.bytes)
+    assert (home / PUBLISHED).stat().st_ino == stamp.st_ino
+    assert (home / PUBLISHED).stat().st_mtime_ns == stamp.st_mtime_ns
+
+
+def test_other_sql_is_published_though_no_batch_changed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A changed view or check makes another version of the same rows, checked anew."""
+    before = publish(home)
+    monkeypatch.setattr(build, "sql_digest", lambda: "other")
+    load_batches(new_lake(tmp_path), load_contracts(), home)
+    with pytest.raises(PublishError, match="has not passed its checks: run `cognition load`"):
+        publish(home)
+    run_checks(load_contracts(), home)
+    after = publish(home)
+    assert after.changed
+    assert after.version != before.version
+
+
+def test_old_versions_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest `keep` versions stay; the published one always does."""
+    names = [read_version(home)]
+    for minute in range(1, 4):
+        monkeypatch.setattr(publishing, "_published_digest", lambda _: None)
+        names.append(publish(home, 2, now=NOON + timedelta(minutes=minute)).version)
+        monkeypatch.undo()
+    assert _versions(home) == [f"{name}.duckdb" for name in names[-2:]]
+    older = publish(home, 1, now=NOON - timedelta(days=1))  # a clock that went back
+    assert not older.changed
+    assert _versions(home) == [f"{names[-1]}.duckdb"]
+    monkeypatch.setattr(publishing, "_published_digest", lambda _: None)
+    back = publish(home, 1, now=NOON - timedelta(days=1))
+    assert _versions(home) == [f"{back.version}.duckdb"]
+    monkeypatch.undo()
+    assert _words(home) == "one two"
+
+
+def test_where_links_fail_the_file_is_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filesystem without hard links costs a second copy, nothing else."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    report = publish(home)
+    version = home / "versions" / f"{report.version}.duckdb"
+    assert not version.samefile(home / PUBLISHED)
+    assert version.read_bytes() == (home / PUBLISHED).read_bytes()
+    assert _words(home) == "one two"
+    assert publish(home).version == report.version
+    version.unlink()
+    assert read_version(home) == "warehouse"
+
+
+# Readers and writers
+
+READS = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as con:
+    while True:
+        n = con.execute("SELECT count(*) FROM asr_segments").fetchall()[0][0]
+        print(n, flush=True)
+        if not sys.stdin.readline():
+            break
+"""
+
+
+def test_a_reader_keeps_its_file_through_a_publish(home: Path) -> None:
+    """Who has the old file open reads on, who opens it now sees the new one, nobody waits."""
+    with Helper(READS, home / PUBLISHED) as reader:
+        assert reader.hear() == "1"
+        assert publish(home, 1).changed  # its version is pruned, too
+        reader.tell()
+        assert reader.hear() == "1"
+        with Helper(READS, home / PUBLISHED) as late:
+            assert late.hear() == "2"
+        reader.tell()
+        assert reader.hear() == "1"
+
+
+WRITES = """
+import os, signal, sys, duckdb
+con = duckdb.connect(sys.argv[1])
+con.execute("SET wal_autocheckpoint = '1GB'")
+con.execute("INSERT INTO asr_segments (job_id, result_index, segment_index, content) "
+            "VALUES ('rogue', 0, 0, 'rogue')")
+print("wrote", flush=True)
+sys.stdin.readline()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _leave_a_log(database: Path) -> None:
+    """Someone writes to a published file and is killed: a write-ahead log stays beside it."""
+    with Helper(WRITES, database) as writer:
+        assert writer.hear() == "wrote"
+        writer.tell()
+        assert writer.process.wait(timeout=30) == -signal.SIGKILL
+    assert wal_of(database).exists()
+
+
+def test_someone_writing_to_the_published_file_is_named(home: Path) -> None:
+    """A live writer would leave its log beside the new file: publishing waits for it to go."""
+    with Helper(WRITES, home / PUBLISHED) as writer:
+        assert writer.hear() == "wrote"
+        with pytest.raises(WarehouseLockedError, match=rf"PID {writer.process.pid}\): let it"):
+            publish(home)
+    publish(home)
+    assert _words(home) == "one two"
+
+
+def test_a_log_left_behind_does_not_reach_the_new_file(home: Path) -> None:
+    """A killed writer's log goes into the file it belongs to, and never into the next one."""
+    _leave_a_log(home / PUBLISHED)
+    assert publish(home).changed
+    assert not wal_of(home / PUBLISHED).exists()
+    assert _words(home) == "one two"
+
+
+def test_a_log_of_a_file_that_is_gone_is_removed(home: Path) -> None:
+    """Deleting warehouse.duckdb alone does not leave its log to the next one."""
+    _leave_a_log(home / PUBLISHED)
+    (home / PUBLISHED).unlink()
+    assert publish(home).changed
+    assert not wal_of(home / PUBLISHED).exists()
+    assert _words(home) == "one two"
+
+
+def test_a_log_of_another_file_never_reaches_the_new_one(home: Path, tmp_path: Path) -> None:
+    """A log that does not belong is refused (DuckDB 2) or stays in the old file (1.5)."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copyfile(home / BUILD, other / PUBLISHED)
+    with connect(other / PUBLISHED, read_only=False) as connection:
+        fetch(connection, "CREATE TABLE more AS SELECT 1 AS x")
+    _leave_a_log(other / PUBLISHED)
+    shutil.copyfile(wal_of(other / PUBLISHED), wal_of(home / PUBLISHED))
+    if duckdb.__version__.startswith("1."):
+        assert publish(home).changed
+    else:
+        with pytest.raises(ConfigurationError, match=r"does not belong to .*: move it away and"):
+            publish(home)
+        wal_of(home / PUBLISHED).unlink()
+        assert _words(home) == "one"
+        assert publish(home).changed
+    assert _words(home) == "one two"
+
+
+def test_a_log_that_appears_stops_the_swap(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that comes in the last moment is seen before the swap; the old file stays."""
+    copy = shutil.copyfile
+
+    def copy_slowly(*paths: Path) -> None:
+        copy(*paths)
+        wal_of(home / PUBLISHED).write_bytes(b"x")
+
+    monkeypatch.setattr(shutil, "copyfile", copy_slowly)
+    with pytest.raises(PublishError, match=r"\.wal appeared: someone writes to the published file"):
+        publish(home)
+    wal_of(home / PUBLISHED).unlink()
+    assert _words(home) == "one"
+
+
+def test_a_build_under_load_is_not_copied(home: Path) -> None:
+    """A process that holds the build stops the publish and is named."""
+    with Helper(WRITES, home / BUILD) as loader:
+        assert loader.hear() == "wrote"
+        with pytest.raises(WarehouseLockedError, match=f"PID {loader.process.pid}"):
+            publish(home)
+    assert _words(home) == "one"
+
+
+def test_what_a_killed_loader_committed_is_in_the_copy(home: Path) -> None:
+    """The build's own log is folded in before the copy is made."""
+    _leave_a_log(home / BUILD)
+    assert publish(home).changed
+    assert not wal_of(home / BUILD).exists()
+    assert _words(home) == "one two rogue"
+
+
+def test_a_build_that_keeps_its_log_is_not_copied(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is of the main file alone, so a log that CHECKPOINT left would be lost: stop."""
+    honest = publishing.fetch
+
+    def idle(connection: Any, sql: str) -> object:  # noqa: ANN401 - DuckDB's connection
+        if sql == "CHECKPOINT":
+            return wal_of(home / BUILD).write_bytes(b"")
+        return honest(connection, sql)
+
+    monkeypatch.setattr(publishing, "fetch", idle)
+    with pytest.raises(PublishError, match="still there after CHECKPOINT"):
+        publish(home)
+    assert _words(home) == "one"
+
+
+def test_two_publishes_do_not_mix(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one process publishes, another waits and then says so."""
+    monkeypatch.setattr(publishing, "LOCK_SECONDS", 0.01)
+    with (
+        FileLock(home / "publish.lock"),
+        pytest.raises(WarehouseLockedError, match="is being published by another process"),
+    ):
+        publish(home)
+
+
+# Crashes
+
+
+class CrashError(BaseException):
+    """Stands for the power going out: nothing in the code catches it."""
+
+
+def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -> list[str]:
+    """Lets the given file operation of a publish fail, counted from 0; returns those done."""
+    done: list[str] = []
+
+    def wrapped(name: str, honest: Callable[..., Any]) -> Callable[..., Any]:
+        def operate(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - as the operation has it
+            done.append(name)
+            if len(done) == step + 1:
+                raise error
+            return honest(*given, **named)
+
+        return operate
+
+    for owner, name in (
+        (shutil, "copyfile"),
+        (os, "fsync"),
+        (os, "link"),
+        (Path, "replace"),
+        (Path, "unlink"),
+        (Path, "mkdir"),
+    ):
+        monkeypatch.setattr(owner, name, wrapped(name, getattr(owner, name)))
+    return done
+
+
+STEPS = [
+    *("mkdir", "mkdir"),  # for the lock, for versions/
+    *("copyfile", "fsync", "replace", "fsync", "unlink"),  # the version, whole or absent
+    *("unlink", "link", "replace", "fsync", "unlink"),  # the swap
+    "unlink",  # the oldest version
+]
+
+
+def test_a_publish_takes_these_steps(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file operations of a publish, in order: what the crash tests go through."""
+    done = _fail_at(monkeypatch, 99, CrashError())
+    publish(home, 1)
+    assert done == STEPS
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+def test_a_crash_leaves_a_whole_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Whatever step a crash hits, the old or the new file is published whole; then all is well."""
+    with monkeypatch.context() as patch:
+        _fail_at(patch, step, CrashError())
+        with pytest.raises(CrashError):
+            publish(home, 1)
+    swapped = step > STEPS.index("link") + 1
+    assert _words(home) == ("one two" if swapped else "one")
+    report = publish(home, 1)
+    assert report.changed != swapped
+    assert _words(home) == "one two"
+    assert _versions(home) == [f"{report.version}.duckdb"]
+    assert not (home / f"{PUBLISHED}.new").exists()
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from transforms.warehouse import publish
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(publish.os if sys.argv[2] == "link" else publish.shutil, sys.argv[2], die)
+if sys.argv[2] == "copyfile":
+    def half(source, target):
+        Path(target).write_bytes(Path(source).read_bytes()[:9999])
+        die()
+    publish.shutil.copyfile = half
+publish.publish(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("step", ["copyfile", "link"])
+def test_a_killed_publish_leaves_a_whole_file(home: Path, step: str) -> None:
+    """SIGKILL half way through the copy, or before the swap: the old file is published still."""
+    assert run_python(DIES, home, step).returncode == -signal.SIGKILL
+    assert _words(home) == "one"
+    report = publish(home, 1)
+    assert report.changed
+    assert _words(home) == "one two"
+    assert _versions(home) == [f"{report.version}.duckdb"]
+
+
+def test_a_full_disk_is_one_clear_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system refuses is passed on with the remedy; no half copy is left."""
+    before = _versions(home)
+    with monkeypatch.context() as patch:
+        _fail_at(patch, STEPS.index("fsync"), OSError(errno.ENOSPC, "No space left on device"))
+        with pytest.raises(PublishError, match=r"No space left on device\. What was published is"):
+            publish(home)
+    assert _versions(home) == before
+    assert _words(home) == "one"
+
+
+# Whose file it is
+
+
+def test_a_foreign_published_file_is_not_replaced(home: Path) -> None:
+    """Someone else's warehouse.duckdb stays as it is."""
+    (home / PUBLISHED).unlink()
+    with duckdb.connect(home / PUBLISHED) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS x")
+    before = (home / PUBLISHED).read_bytes()
+    with pytest.raises(ConfigurationError, match="something else: move it away"):
+        publish(home)
+    assert (home / PUBLISHED).read_bytes() == before
+
+
+def test_without_a_build_the_remedy_is_named(tmp_path: Path) -> None:
+    """Publishing before loading says what to run, and makes nothing."""
+    with pytest.raises(ConfigurationError, match=r"build.duckdb: run `cognition load` first"):
+        publish(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []

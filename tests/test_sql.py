@@ -1,0 +1,303 @@
+"""The SQL files: each query answers its question on rows whose answer was worked out by hand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from warehouse_lake import Row, Rows, commit, job, merge, new_lake, result, speech
+
+from transforms import paths
+from transforms.contract import load_contracts
+from transforms.warehouse import load_batches, query_published
+from transforms.warehouse.checks import run_checks
+from transforms.warehouse.publish import publish
+
+QUERIES = paths.sql_dir() / "queries"
+UTC = datetime(2024, 5, 6, 7, 8, 9)  # noqa: DTZ001 - the warehouse keeps UTC without a zone
+
+Person = tuple[str, str, list[tuple[float, float]]]
+
+
+def _video(job_id: str, persons: list[Person], tags: list[tuple[str, str]], lost: int = 0) -> Rows:
+    """Returns a VideoLabel result; `lost` of its persons are in quarantine."""
+    keys = {"job_id": job_id, "result_index": 0}
+    people: list[Row] = []
+    spans: list[Row] = []
+    for n, (name, category, seen) in enumerate(persons):
+        person = {**keys, "person_index": n}
+        people.append(
+            {**person, "name": name, "category": category, "occurrences_count": len(seen)}
+        )
+        spans += [
+            {**person, "occurrence_index": i, "start_seconds": a, "end_seconds": b}
+            for i, (a, b) in enumerate(seen)
+        ]
+    tagged = [
+        {**keys, "tag_index": n, "main_tag_name": main, "sub_tag_name": sub}
+        for n, (main, sub) in enumerate(tags)
+    ]
+    state = {"state": "partly_loaded" if lost else "loaded", "quarantined_count": lost}
+    rows = 1 + len(people) + len(spans) + len(tagged)
+    counts = {"persons_count": len(people) + lost, "tags_count": len(tagged)}
+    return {
+        "results": [result(job_id, 0, "VideoLabel", rows, **state)],
+        "video_results": [{**keys, **counts}],
+        "video_persons": people,
+        "video_person_occurrences": spans,
+        "video_tags": tagged,
+    }
+
+
+def _entities(job_id: str, *entities: Row) -> Rows:
+    """Returns a CPVLabel result, second of its job."""
+    keys = {"job_id": job_id, "result_index": 1}
+    return {
+        "results": [result(job_id, 1, "CPVLabel", 1 + len(entities))],
+        "cpv_results": [{**keys, "entities_count": len(entities)}],
+        "cpv_entities": [{**keys, "entity_index": n, **e} for n, e in enumerate(entities)],
+    }
+
+
+def _frames(job_id: str, *frames: tuple[float, str]) -> Rows:
+    """Returns an OCR result, fourth of its job, with one text a frame."""
+    keys = {"job_id": job_id, "result_index": 3}
+    numbered = [{**keys, "frame_index": n} for n in range(len(frames))]
+    return {
+        "results": [result(job_id, 3, "OCR", 1 + 2 * len(frames))],
+        "ocr_results": [{**keys, "frames_count": len(frames)}],
+        "ocr_frames": [
+            {**k, "at_seconds": at, "texts_count": 1}
+            for k, (at, _) in zip(numbered, frames, strict=True)
+        ],
+        "ocr_texts": [
+            {**k, "text_index": 0, "content": text}
+            for k, (_, text) in zip(numbered, frames, strict=True)
+        ],
+    }
+
+
+def _part(job_id: str, index: int, result_index: int, **other: object) -> Row:
+    base = {"job_id": job_id, "quarantine_index": index, "result_index": result_index}
+    return {**base, "message": "m", "errors_count": 1, **other}
+
+
+def _gala() -> Rows:
+    """Two videos of a gala, a job that failed and one the service does not know."""
+    broken = {"type": "VideoLabel", "scope": "row", "table_name": "video_persons"}
+    broken |= {"reason": "contract", "keyword": "type"}
+    return merge(
+        {
+            "jobs": [
+                job("job-a", results=4),
+                job("job-b", results=3),
+                job("job-c", results=None, state="failed", reason="no such file"),
+                job(
+                    "job-d",
+                    results=None,
+                    state="rejected",
+                    error_code="JobNotFound",
+                    reason="JobNotFound: gone",
+                ),
+            ]
+        },
+        _video(
+            "job-a",
+            [
+                ("张伟", "celebrity", [(0.0, 10.0), (5.0, 12.0), (20.0, 25.0)]),
+                ("未知人脸1", "unknown", [(0.0, 4.0)]),
+                ("张伟", "celebrity", [(11.0, 13.0)]),
+            ],
+            [("Logo", "CCTV-1"), ("Object", "Piano")],
+            lost=2,
+        ),
+        _video(
+            "job-b",
+            [
+                ("张伟", "celebrity", [(0.0, 2.5)]),
+                ("未知人脸1", "unknown", [(10.0, 16.0)]),
+                ("Li Na", "celebrity", [(100.0, 130.0), (110.0, 120.0), (9.0, 8.0)]),
+            ],
+            [("台标", "CCTV-1"), ("地标", "黄山")],
+        ),
+        _entities(
+            "job-a",
+            {
+                "label_level1": "Location",
+                "label_level2": "Landmark",
+                "label": "Huangguoshu Waterfall",
+                "knowledge_name": "黄果树瀑布",
+                "knowledge_address": "贵州",
+            },
+        ),
+        _entities(
+            "job-b",
+            {"label_level1": "Object", "label": "Shoe", "knowledge_brand_name": "Nike"},
+            {"label_level1": "Object", "label": "Chair"},
+            {"label_level2": "Landmark", "label": ""},
+        ),
+        speech(
+            "job-a",
+            (3.0, 5.0, "欢迎来到黄山"),
+            (62.5, 64.0, "Welcome to Huangshan Mountain"),
+            (3661.9, 3663.0, "黄山再见"),
+            (9000.0, 9001.0, "黄山"),
+            index=2,
+        ),
+        _frames(
+            "job-a",
+            (4.0, "安徽黄山"),
+            (12.0, "黄山风景区"),
+            (70.0, "HUANGSHAN"),
+            (3655.0, "再见黄山"),
+        ),
+        {
+            "results": [
+                result("job-b", 2, "ASR", 0, state="quarantined", quarantined_count=1),
+            ],
+            "quarantine": [
+                _part("job-a", 0, 0, **broken, pointer="/persons/3/ratio"),
+                _part("job-a", 1, 0, **broken, pointer="/persons/17/ratio"),
+                _part("job-b", 0, 2, type="ASR", scope="result", reason="not_json", pointer=""),
+            ],
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def gala(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published warehouse of the gala."""
+    folder = tmp_path_factory.mktemp("gala")
+    commit(new_lake(folder), "b1", _gala())
+    contracts = load_contracts()
+    load_batches(new_lake(folder), contracts, folder / "warehouse")
+    report = run_checks(contracts, folder / "warehouse")
+    # Backward spans are looked for in the queries, so that one is in the data.
+    assert [r.name for r in report.failed] == ["times:video_person_occurrences"]
+    publish(folder / "warehouse")
+    return folder / "warehouse"
+
+
+def _answer(gala: Path, name: str, **parameters: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - any parameter
+    sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+    return [tuple(row.values()) for row in query_published(gala, sql, parameters).to_pylist()]
+
+
+def test_who_is_on_screen_longest(gala: Path) -> None:
+    """Overlaps count once, a person listed twice is one, unknown faces stay with their video."""
+    # 张伟: [0,13] and [20,25] in job-a, 2.5 s in job-b; Li Na: [100,130], the inner span adds none.
+    assert _answer(gala, "who_is_on_screen_longest") == [
+        ("Li Na", False, None, 1, 2, 30.0),
+        ("张伟", False, None, 2, 5, 20.5),
+        ("未知人脸1", True, "job-b", 1, 1, 6.0),
+        ("未知人脸1", True, "job-a", 1, 1, 4.0),
+    ]
+
+
+def test_brands_and_landmarks(gala: Path) -> None:
+    """Logos and landmarks are found under Chinese and English tags and in the knowledge graph."""
+    assert _answer(gala, "brands_and_landmarks") == [
+        ("brand", "CCTV-1", 2, 2, None),
+        ("brand", "Nike", 1, 1, None),
+        ("landmark", "黄山", 1, 1, None),
+        ("landmark", "黄果树瀑布", 1, 1, "贵州"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [
+        (
+            "黄山",
+            [
+                ("job-a", "0:00:03", "欢迎来到黄山", "安徽黄山", 0.0),  # 12.0 is farther off
+                ("job-a", "1:01:01", "黄山再见", "再见黄山", 6.9),  # 3661.9 - 3655
+            ],
+        ),
+        ("huangshan", [("job-a", "0:01:02", "Welcome to Huangshan Mountain", "HUANGSHAN", 6.0)]),
+        ("Piano'; DROP TABLE jobs", []),
+    ],
+)
+def test_phrase_in_speech_and_on_screen(
+    gala: Path, phrase: str, expected: list[tuple[Any, ...]]
+) -> None:
+    """The phrase is found in either case, said and shown within ten seconds, with its time."""
+    assert _answer(gala, "phrase_in_speech_and_on_screen", phrase=phrase) == expected
+
+
+def test_jobs_by_state(gala: Path) -> None:
+    """Jobs are counted by what became of them, with a reason where there is one."""
+    assert _answer(gala, "jobs_by_state") == [
+        ("loaded", None, 2, 200, UTC, UTC, None),
+        ("failed", None, 1, 100, UTC, UTC, "no such file"),
+        ("rejected", "JobNotFound", 1, 100, UTC, UTC, "JobNotFound: gone"),
+    ]
+
+
+def test_what_was_quarantined(gala: Path) -> None:
+    """Parts that break the same rule in the same place are counted together."""
+    assert _answer(gala, "what_was_quarantined") == [
+        ("VideoLabel", "video_persons", "contract", "type", "/persons/*/ratio", 2, 1, "m"),
+        ("ASR", "(whole result)", "not_json", None, "", 1, 1, "m"),
+    ]
+
+
+def test_busiest_minutes(gala: Path) -> None:
+    """Different people a minute, each once, and the speech that starts in it."""
+    assert _answer(gala, "busiest_minutes") == [
+        ("job-a", 0, 2, "张伟, 未知人脸1", 2.0),
+        ("job-b", 0, 2, "张伟, 未知人脸1", 0.0),
+        ("job-b", 1, 1, "Li Na", 0.0),
+        ("job-b", 2, 1, "Li Na", 0.0),
+    ]
+
+
+def _sql_files() -> list[Path]:
+    return sorted(paths.sql_dir().rglob("*.sql"))
+
+
+def test_every_query_is_tested() -> None:
+    """A query without a test of its own name does not pass."""
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert {path.stem for path in QUERIES.glob("*.sql")} <= tested
+
+
+@pytest.mark.parametrize("path", _sql_files(), ids=lambda path: path.stem)
+def test_every_file_says_what_it_is(path: Path) -> None:
+    """Question, grain, tables read and units head each file; checks say their severity first."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if path.parent.name == "checks":
+        assert lines.pop(0) in {"-- severity: fail", "-- severity: warn"}
+    heads = [re.match(r"-- (\w+): .", line) for line in lines[:4]]
+    assert [head and head[1] for head in heads] == ["Question", "Grain", "Reads", "Units"]
+
+
+def test_the_tables_a_file_names_exist() -> None:
+    """What a header says is read is a table of the schemas, and is read."""
+    tables = load_contracts().tables
+    for path in _sql_files():
+        text = path.read_text(encoding="utf-8")
+        reads = re.search(r"^-- Reads: ([a-z_, ]+)$", text, re.MULTILINE)
+        for name in reads[1].split(", ") if reads else ():
+            assert name in tables, f"{path.name} reads {name}"
+            assert re.search(rf"(FROM|JOIN) {name}\b", text), f"{path.name} does not read {name}"
+
+
+@pytest.mark.slow
+def test_the_linter_finds_nothing() -> None:
+    """sqlfluff, with the repository's rules, is content with every file."""
+    root = paths.sql_dir().parent
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlfluff", "lint", "--disable-progress-bar", "sql"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,192 @@
+"""The commands of `cognition`, and how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from transforms.cli import failure
+from transforms.cli.options import Call, options_given, takes
+from transforms.cli.outcome import Outcome, write_error, write_json, write_outcome
+from transforms.errors import ConfigurationError
+
+app = typer.Typer(
+    help="Turns the results of IMS QueryVideoCognitionJob into a validated Parquet lake and a "
+    "DuckDB warehouse: ledger -> source -> raw -> validate -> flatten -> lake -> warehouse.",
+    epilog="Exit codes: 0 done; 1 jobs quarantined, rejected or not answered (with --strict "
+    "only); 2 usage, configuration or another error; 3 the source refused us or never answered.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How the rows of a query are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs `cognition` and returns its exit code; errors are told, not raised.
+
+    Args:
+        arguments: Words after the program's name; default `sys.argv[1:]`.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words or ["--help"])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _fail(failure.STOPPED, failure.INTERRUPTED, as_json=False)
+    except (BrokenPipeError, SystemExit):  # rich and Typer turn the one into the other
+        # What is left in the buffer must not raise again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return failure.READER_GONE
+    return code
+
+
+def _run(words: list[str]) -> int:
+    as_json = "--json" in words
+    try:
+        command = get_command(app)
+        ended = command.main(args=words, prog_name="cognition", standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: any error is one line
+        if failure.wants_traceback():
+            traceback.print_exc()
+        message = failure.describe(error, options_given(words))
+        return _fail(message, failure.exit_code(error), as_json=as_json)
+    if isinstance(ended, Outcome):
+        write_outcome(ended, as_json=as_json)
+        return ended.code
+    if ended == failure.INTERRUPTED:
+        return _fail(failure.STOPPED, failure.INTERRUPTED, as_json=as_json)
+    return int(ended or 0)
+
+
+def _fail(message: str, code: int, *, as_json: bool) -> int:
+    write_error(message)
+    if as_json:
+        write_json({"error": message, "exit_code": code})
+    return code
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - Typer's callback
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - only --version asks
+
+        sys.stdout.write(f"cognition {version('cognition-warehouse')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+@takes(source=True, strict=True)
+def run(call: Call) -> Outcome:
+    """Go from the ledger to the published warehouse: ingest, flatten, load."""
+    from transforms.cli import work  # noqa: PLC0415 - --help needs no engine
+
+    return work.run(call)
+
+
+@app.command()
+@takes(source=True, strict=True)
+def ingest(call: Call) -> Outcome:
+    """Ask the service for the pending jobs and land their final replies in raw."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.ingest(call)
+
+
+@app.command()
+@takes(strict=True)
+def flatten(call: Call) -> Outcome:
+    """Validate and flatten what is new in raw into the tables of the lake."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.flatten(call)
+
+
+@app.command()
+@takes()
+def load(call: Call) -> Outcome:
+    """Load the lake into DuckDB, check it and publish the warehouse."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.load(call)
+
+
+@app.command("import")
+@takes(strict=True)
+def import_files(
+    call: Call,
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Saved replies, one JSON object a file.", exists=True, dir_okay=False),
+    ],
+    *,
+    job_id: Annotated[
+        str | None,
+        typer.Option("--job-id", help="Job of the one file; else its JobId, else its stem."),
+    ] = None,
+) -> Outcome:
+    """Land saved reply files in raw, byte for byte."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.import_files(call, files, job_id)
+
+
+@app.command()
+@takes()
+def status(call: Call) -> Outcome:
+    """Show where everything stands: pending, landed, quarantined, published, lag."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.status(call)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment
+@takes()
+def query(
+    call: Call,
+    sql: Annotated[
+        str | None, typer.Argument(help="SQL; - reads it from stdin.", show_default=False)
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the SQL from a file; - is stdin.")
+    ] = None,
+    style: Annotated[
+        Format | None, typer.Option("--format", help="Default: table.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, help="Most rows to write, 0 for all; a table shows 100."),
+    ] = None,
+) -> Outcome:
+    """Ask the published warehouse in SQL, read-only."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    if call.as_json and style not in {None, Format.JSON}:
+        raise ConfigurationError(f"--json and --format {style} contradict each other: drop one")
+    chosen = Format.JSON if call.as_json else style or Format.TABLE
+    return work.query(call, work.read_sql(sql, file), style=chosen, limit=limit)

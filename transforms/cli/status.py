@@ -1,0 +1,70 @@
+"""`cognition status`: where everything stands, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from transforms.cli.outcome import Outcome
+from transforms.cli.render import write_lines
+from transforms.cli.words import amount, counts, file_size, number, span
+
+if TYPE_CHECKING:
+    from transforms.reports import Status
+
+
+def status_outcome(status: Status) -> Outcome:
+    """Returns the outcome of `cognition status`."""
+    return Outcome(asdict(status), lambda console: write_lines(console, _lines(status)))
+
+
+def _lines(status: Status) -> Iterator[tuple[str, str]]:
+    pending = amount(status.pending, "job") if status.pending else "none"
+    yield "ledger", f"{amount(status.known, 'known job')}, {pending} pending"
+    files = amount(status.raw_files, "file")
+    size = file_size(status.raw_bytes)
+    yield "raw", f"{amount(status.raw_replies, 'reply')} in {files}, {size}"
+    yield "jobs", counts(status.jobs) or "none flattened yet"
+    rows = amount(sum(status.rows.values()), "row")
+    tables = amount(sum(1 for n in status.rows.values() if n), "table")
+    yield "lake", f"{amount(status.batches, 'batch')}: {rows} in {tables}"
+    if status.stale_batches:
+        yield "", f"{amount(status.stale_batches, 'raw file')} to flatten"
+    held = sum(status.quarantine.values())
+    yield "quarantine", f"{amount(held, 'part')}: {counts(status.quarantine)}" if held else "empty"
+    if status.unknown_types:
+        yield "unknown", f"Types without a schema: {counts(status.unknown_types)}"
+    if status.published is None:
+        yield "warehouse", "not published yet"
+    else:
+        held_batches = amount(status.published_batches, "batch")
+        yield "warehouse", f"{status.published}, {held_batches}"
+    if status.waiting_batches:
+        yield "", f"{amount(status.waiting_batches, 'batch')} of the lake not in it yet"
+    yield "lag", _lag(status)
+    step = _next_step(status)
+    if step:
+        yield "next", step
+
+
+def _lag(status: Status) -> str:
+    if status.newest_reply is None:
+        return "no replies yet"
+    newest = f"newest reply {status.newest_reply[:19].replace('T', ' ')} UTC"
+    if not status.lag_seconds:
+        return f"none, everything landed is published; {newest}"
+    return f"{span(status.lag_seconds)} since the oldest unpublished reply; {newest}"
+
+
+def _next_step(status: Status) -> str | None:
+    """Returns the command that does what is left, first things first."""
+    if not (status.known or status.raw_replies):
+        return "put job ids into ledger/ of the lake (one a line, .txt), then cognition run"
+    if status.stale_batches:
+        return "cognition flatten, then cognition load"
+    if status.waiting_batches:
+        return "cognition load"
+    if status.pending:
+        return f"cognition run, to query {number(status.pending)} pending"
+    return None

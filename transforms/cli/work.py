@@ -1,0 +1,95 @@
+"""What each command does: call the pipeline, show progress, tell the outcome.
+
+Importing this module imports the engine; `transforms.cli.app` does so only to run a command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transforms import pipeline
+from transforms.cli import render, rows
+from transforms.cli.options import Call
+from transforms.cli.outcome import Outcome
+from transforms.cli.progress import show_progress
+from transforms.cli.status import status_outcome
+from transforms.errors import ConfigurationError
+
+STDIN = "-"
+
+
+def run(call: Call) -> Outcome:
+    """Goes from the ledger to the published warehouse."""
+    settings, source = call.settings, call.source
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.run(settings, source, progress=progress)
+    return render.run_outcome(report, strict=call.strict)
+
+
+def ingest(call: Call) -> Outcome:
+    """Lands the final replies of the pending jobs."""
+    settings, source = call.settings, call.source
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.ingest(settings, source, progress=progress)
+    return render.ingest_outcome(report, strict=call.strict)
+
+
+def flatten(call: Call) -> Outcome:
+    """Flattens what is new in raw."""
+    settings = call.settings
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.flatten(settings, progress=progress)
+    return render.flatten_outcome(report, strict=call.strict)
+
+
+def load(call: Call) -> Outcome:
+    """Loads, checks and publishes the warehouse."""
+    settings = call.settings
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.load(settings, progress=progress)
+    return render.load_outcome(report)
+
+
+def import_files(call: Call, files: Sequence[Path], job_id: str | None) -> Outcome:
+    """Lands saved replies."""
+    report = pipeline.import_replies(call.settings, files, job_id=job_id)
+    return render.import_outcome(report, strict=call.strict)
+
+
+def status(call: Call) -> Outcome:
+    """Tells where everything stands."""
+    return status_outcome(pipeline.status(call.settings))
+
+
+def query(call: Call, sql: str, *, style: str, limit: int | None) -> Outcome:
+    """Asks the published warehouse."""
+    table = pipeline.query(call.settings, sql)
+    return rows.query_outcome(table, style=style, limit=limit)
+
+
+def read_sql(sql: str | None, file: Path | None) -> str:
+    """Returns the SQL of an argument or a file, `-` being stdin.
+
+    Raises:
+        ConfigurationError: Neither or both are given, or what is given is empty or no text.
+    """
+    if (sql is None) == (file is None):
+        raise ConfigurationError('give the SQL once: cognition query "SELECT ...", or --file FILE')
+    if sql and sql.startswith("-") and sql != STDIN and "\n" not in sql:
+        raise ConfigurationError(f"no such option: {sql.split()[0]}; see `cognition query --help`")
+    place = "the SQL" if file is None else str(file)
+    try:
+        text = _read(sql, file)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{place} is not UTF-8 text: save it as UTF-8") from None
+    if not text.strip():
+        raise ConfigurationError(f"{place} is empty: there is nothing to ask")
+    return text
+
+
+def _read(sql: str | None, file: Path | None) -> str:
+    if STDIN in {sql, str(file)}:
+        return sys.stdin.read()
+    return file.read_text(encoding="utf-8-sig") if file else str(sql)

@@ -1,0 +1,61 @@
+"""Small facts about JSON that two parsers would tell differently, and how parts of it are named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+MAX_DEPTH = 200  # orjson writes 254 levels; Python's parser and repr stop where the stack ends
+FRAGMENT_LIMIT = 1024 * 1024
+
+
+def is_nested_deeper(document: Any, levels: int = MAX_DEPTH) -> bool:  # noqa: ANN401 - any JSON
+    """Tells whether objects and arrays lie in one another more than `levels` deep.
+
+    >>> is_nested_deeper([[1], {"a": 2}], 2), is_nested_deeper([[1], {"a": 2}], 1)
+    (False, True)
+    """
+    parts = [document] if isinstance(document, dict | list) else []
+    for _ in range(levels):
+        if not parts:
+            return False
+        inner = (part.values() if isinstance(part, dict) else part for part in parts)
+        parts = [value for values in inner for value in values if isinstance(value, dict | list)]
+    return bool(parts)
+
+
+def duplicate_key(text: bytes) -> str | None:
+    """Returns a key that one object of the JSON text gives twice, or None.
+
+    >>> duplicate_key(b'{"a": {"b": 1, "b": 2}}')
+    'b'
+    """
+    found: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in items:
+            if key in seen:
+                found.append(key)
+            seen.add(key)
+
+    try:
+        json.loads(text, object_pairs_hook=pairs)
+    except (ValueError, RecursionError):  # another reason is reported by those who read it
+        return None
+    return found[0] if found else None
+
+
+def to_pointer(path: Sequence[str | int]) -> str:
+    """Returns an RFC 6901 JSON pointer.
+
+    >>> to_pointer(("a/b", 0, "~"))
+    '/a~1b/0/~0'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def cut_fragment(text: str) -> str:
+    """Returns the text, cut after 1 MiB characters."""
+    return text if len(text) <= FRAGMENT_LIMIT else text[:FRAGMENT_LIMIT]

@@ -1,0 +1,90 @@
+"""Where everything stands, derived from ledger, raw, lake and the published warehouse."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import lake, ledger, raw
+from transforms.commit import make_plan
+from transforms.contract import load_contracts
+from transforms.errors import ConfigurationError
+from transforms.reports import Status
+from transforms.settings import Settings
+from transforms.storage import Storage, name_of
+from transforms.warehouse import published_batches
+
+
+def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
+    """Returns counts per stage, what is pending or set aside, and how far publishing lags.
+
+    Raises:
+        ConfigurationError: There is no lake yet.
+    """
+    storage = lake.open_lake(settings.lake_root)
+    contracts = load_contracts(settings.schemas)
+    index = raw.read_index(storage)
+    newest = raw.newest_rows(index)
+    known = ledger.read_ledger(storage)
+    plan, commits = make_plan(storage, contracts), lake.read_commits(storage)
+    published = _published(settings)
+    waiting = {
+        batch for batch, commit in commits.items() if published.get(batch) != commit.commit_id
+    }
+    waiting |= published.keys() - commits.keys()
+    waiting |= {name_of(path) for path in plan.stale}
+    unpublished = [r.queried_at for r in newest.values() if name_of(r.raw_file) in waiting]
+    latest = max((row.queried_at for row in newest.values()), default=None)
+    return Status(
+        known=len(known),
+        pending=sum(job not in newest for job in known),
+        jobs=_count(storage, commits.values(), "jobs", "state"),
+        raw_files=len(plan.inputs),
+        raw_replies=len(index),
+        raw_bytes=sum(row.body_bytes for row in index),
+        batches=len(commits),
+        stale_batches=len(plan.stale),
+        rows=_rows(commits.values()),
+        quarantine=_count(storage, commits.values(), "quarantine", "reason"),
+        unknown_types=_count(storage, commits.values(), "unknown_results", "type"),
+        published=str(settings.warehouse_dir / "warehouse.duckdb") if published else None,
+        published_batches=len(published),
+        waiting_batches=len(waiting),
+        newest_reply=latest.isoformat() if latest else None,
+        lag_seconds=_age(min(unpublished), now) if unpublished else 0.0,
+    )
+
+
+def _published(settings: Settings) -> Mapping[str, str]:
+    try:
+        return published_batches(settings.warehouse_dir)
+    except ConfigurationError:  # nothing is published yet
+        return {}
+
+
+def _age(moment: datetime, now: datetime | None) -> float:
+    return ((now or datetime.now(UTC)).replace(tzinfo=None) - moment).total_seconds()
+
+
+def _rows(commits: Iterable[lake.Commit]) -> dict[str, int]:
+    rows: Counter[str] = Counter()
+    for commit in commits:
+        rows.update({file.table: file.rows for file in commit.files})
+    return dict(sorted(rows.items()))
+
+
+def _count(
+    storage: Storage, commits: Iterable[lake.Commit], table: str, column: str
+) -> dict[str, int]:
+    """Counts the values of one column of a small table over all batches."""
+    counts: Counter[str] = Counter()
+    for commit in commits:
+        for file in commit.files:
+            if file.table == table:
+                content = pa.BufferReader(storage.read(file.path))
+                counts.update(pq.read_table(content, columns=[column])[column].to_pylist())
+    return dict(counts.most_common())

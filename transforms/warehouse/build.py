@@ -1,0 +1,125 @@
+"""The file `build.duckdb`: made, opened, and kept in step with the schemas and `sql/`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transforms import paths
+from transforms.contract import Contracts
+from transforms.errors import ConfigurationError
+from transforms.storage import sha256_of
+from transforms.warehouse.ddl import OWN_TABLES, create_table, migrate, quote, read_catalog
+from transforms.warehouse.duck import (
+    DEFAULT_THREADS,
+    FORMAT,
+    META,
+    Connection,
+    connect,
+    fetch,
+    require_ours,
+    transaction,
+    wal_of,
+)
+
+BUILD = "build.duckdb"
+VIEW_FOLDERS = ("system",)
+
+
+@contextmanager
+def open_build(
+    warehouse_dir: Path, *, create: bool = False, threads: int = DEFAULT_THREADS
+) -> Iterator[Connection]:
+    """Opens the build for writing; a killed loader's committed work is in it.
+
+    Raises:
+        ConfigurationError: There is no build and `create` is false, or the file is not ours.
+        WarehouseLockedError: Another process holds it.
+    """
+    path = warehouse_dir / BUILD
+    if create and not path.exists():
+        _create_build(path)
+    require_build(warehouse_dir)
+    with connect(path, read_only=True, threads=threads) as connection:
+        require_ours(connection, path)
+    with connect(path, read_only=False, threads=threads) as connection:
+        yield connection
+
+
+def require_build(warehouse_dir: Path) -> Path:
+    """Returns the path of the build.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    path = warehouse_dir / BUILD
+    if not path.exists():
+        raise ConfigurationError(f"no {path}: run `cognition load` first")
+    return path
+
+
+def content_digest(connection: Connection) -> str:
+    """Returns a sha256 over what makes the content: format, schemas, SQL and batches.
+
+    Two warehouses with equal digests hold the same rows, views and comments.
+    """
+    meta = fetch(connection, f"SELECT format, schemas_digest, sql_digest FROM {META}")  # noqa: S608 - a constant
+    batches = fetch(connection, "SELECT batch_id, commit_id FROM batches ORDER BY batch_id")
+    return sha256_of("\n".join(" ".join(map(str, row)) for row in (*meta, *batches)).encode())
+
+
+def sql_digest(folder: Path | None = None) -> str:
+    """Returns a sha256 over the SQL that is part of a warehouse: views and checks."""
+    folder = folder or paths.sql_dir()
+    names = sorted(p for sub in (*VIEW_FOLDERS, "checks") for p in (folder / sub).glob("*.sql"))
+    parts = (f"{p.relative_to(folder)}\n".encode() + p.read_bytes() for p in names)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _create_build(path: Path) -> None:
+    """Makes an empty build under another name first, so that a build always bears our mark."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f"{BUILD}.new")
+    for leftover in (staged, wal_of(staged), wal_of(path)):  # logs of files that are gone
+        leftover.unlink(missing_ok=True)
+    with connect(staged, read_only=False) as connection, transaction(connection):
+        for table in OWN_TABLES:
+            for statement in create_table(table):
+                fetch(connection, statement)
+        fetch(connection, f"INSERT INTO {META} (format) VALUES ($f)", {"f": FORMAT})  # noqa: S608 - a constant
+    staged.replace(path)
+
+
+def follow_schemas(connection: Connection, contracts: Contracts) -> None:
+    """Makes tables, columns, comments and views what the schemas and `sql/` say."""
+    tables = (*OWN_TABLES, *contracts.tables.values())
+    statements = migrate(tables, read_catalog(connection))
+    wanted = (contracts.digest, sql_digest())
+    meta = fetch(connection, f"SELECT schemas_digest, sql_digest FROM {META}")  # noqa: S608 - a constant
+    if not statements and meta == [wanted]:
+        return
+    with transaction(connection):
+        for statement in (*_drop_views(connection), *statements):
+            fetch(connection, statement)
+        for file in _view_files():
+            connection.execute(file.read_text(encoding="utf-8")).fetchall()
+        fetch(
+            connection,
+            f"UPDATE {META} SET schemas_digest = $schemas, sql_digest = $sql",  # noqa: S608 - a constant
+            {"schemas": wanted[0], "sql": wanted[1]},
+        )
+
+
+def _drop_views(connection: Connection) -> list[str]:
+    views = fetch(
+        connection,
+        "SELECT view_name FROM duckdb_views() "
+        "WHERE database_name = current_database() AND NOT internal AND NOT temporary",
+    )
+    return [f"DROP VIEW {quote(name)}" for (name,) in views]
+
+
+def _view_files() -> list[Path]:
+    return [f for sub in VIEW_FOLDERS for f in sorted((paths.sql_dir() / sub).glob("*.sql"))]

@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check
+# pip asks rustc for its version; a rustup that answers would write its settings into HOME.
+PIP := RUSTUP_HOME=$(CURDIR)/.cache/tmp/rustup $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check
 # Temporary files stay in here, too.
 export TMPDIR := $(CURDIR)/.cache/tmp
 $(shell mkdir -p $(TMPDIR))

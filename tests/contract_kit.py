@@ -21,6 +21,7 @@ from transforms.raw import SCHEMA as RAW_SCHEMA
 Json = Any
 TYPES = ("VideoLabel", "ImageLabel", "TextLabel", "CPVLabel", "ASR", "OCR", "Meta")
 EXAMPLES = Path(__file__).parent / "schema_examples"
+GOLDEN = Path(__file__).parent / "golden"
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC).replace(tzinfo=None)
 LIMIT = 1 << 20
 
@@ -117,6 +118,16 @@ class Batch:
     def counts(self) -> dict[str, int]:
         """Returns the rows of every table that has any."""
         return {name: table.num_rows for name, table in self.made.tables.items()}
+
+
+def titles(batch: Batch) -> list[tuple[str, int, str | None]]:
+    """Returns job, result and title of the Meta results loaded."""
+    return batch.rows("meta_titles", "job_id", "result_index", "title")
+
+
+def golden_blob(kind: str) -> str:
+    """Returns the blob of a Type's golden files as it lies in the file."""
+    return (GOLDEN / kind / "blob.json").read_text()
 
 
 def walk_schema(schema: Json, path: str = "") -> Iterator[tuple[str, Json]]:

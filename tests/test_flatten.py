@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import orjson
 import pyarrow as pa
 import pytest
-from contract_kit import TYPES, Json, contract_of
+from contract_kit import GOLDEN, TYPES, Json, contract_of, golden_blob
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_flatten import Tables, flatten_blob, read_schema, table_names
@@ -18,7 +17,6 @@ from strategies import blobs, mutated, written
 from transforms.flatten import Flattened, flatten_blobs, read_blobs
 from transforms.validate import check_blob
 
-GOLDEN = Path(__file__).parent / "golden"
 PROPERTY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -43,11 +41,6 @@ def reference(kind: str, documents: Sequence[Json]) -> Tables:
 def keys_of(number: int) -> tuple[list[str], list[int]]:
     """Returns job ids and result indices of so many blobs."""
     return [f"job-{n}" for n in range(number)], [n % 3 for n in range(number)]
-
-
-def golden_blob(kind: str) -> str:
-    """Returns the blob of a Type's golden files as it lies in the file."""
-    return (GOLDEN / kind / "blob.json").read_text()
 
 
 def golden_tables(kind: str) -> dict[str, Json]:

@@ -17,6 +17,7 @@ from contract_kit import (
 )
 
 from transforms import batch as batch_module
+from transforms import type_rows
 from transforms.contract import Contract, load_contracts
 from transforms.errors import ConservationError
 from transforms.flatten import Flattened, flatten_blobs, read_blobs
@@ -171,7 +172,7 @@ def test_a_row_lost_or_made_up_stops_the_batch(
 
     body = success({"Type": "VideoLabel", "Data": golden_blob("VideoLabel")})
     assert flatten(body, body).counts[PERSONS] == 4
-    monkeypatch.setattr(batch_module, "flatten_blobs", tampered)
+    monkeypatch.setattr(type_rows, "flatten_blobs", tampered)
     with pytest.raises(ConservationError, match=message) as error:
         flatten(body, body)
     assert str(error.value).endswith("nothing was committed, report it with the reply")
@@ -185,9 +186,9 @@ def test_conservation_looks_at_every_table_of_every_type() -> None:
         assert verdict.line is not None
         array = read_blobs(contract, [verdict.line])
         tables = flatten_blobs(contract, array, ["j"], [0])
-        batch_module.conserve(contract, tables, [verdict.expected], ["j"])
+        type_rows.conserve(contract, tables, [verdict.expected], ["j"])
         for place, table in enumerate(contract.tables):
             expected = list(verdict.expected)
             expected[place] += 1
             with pytest.raises(ConservationError, match=f"job j: {table.name} has"):
-                batch_module.conserve(contract, tables, [tuple(expected)], ["j"])
+                type_rows.conserve(contract, tables, [tuple(expected)], ["j"])

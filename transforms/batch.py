@@ -6,19 +6,17 @@ A pure function of the replies, the schemas and this code: the same input gives 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
 from transforms.contract import Contract, Contracts
 from transforms.envelope import Envelope, Item, read_reply
-from transforms.errors import ConservationError
-from transforms.flatten import Flattened, flatten_blobs, read_blobs
-from transforms.json_text import cut_fragment, duplicate_key
-from transforms.validate import Finding, Unmapped, Verdict, check_blob, gc_paused
+from transforms.type_rows import TypeRows
+from transforms.validate import Finding, Unmapped, check_blob, gc_paused
 
 FLATTEN_VERSION = 1  # raised when the same raw bytes and schemas give other tables
 
@@ -43,24 +41,15 @@ class FlattenedBatch:
 
 
 @dataclass(slots=True)
-class _Blob:
-    """A result on its way: its row in `results` and the verdict on its Data."""
-
-    row: Row
-    contract: Contract
-    verdict: Verdict
-
-
-@dataclass(slots=True)
 class _Collected:
-    """Rows of the system tables, and blobs by Type, in the order of jobs."""
+    """Rows of the system tables, and of each Type, in the order of jobs."""
 
     jobs: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     quarantine: list[Row] = field(default_factory=list)
     unmapped: list[Row] = field(default_factory=list)
     unknown: list[Row] = field(default_factory=list)
-    blobs: dict[str, list[_Blob]] = field(default_factory=dict)
+    types: dict[str, TypeRows] = field(default_factory=dict)
 
 
 def flatten_raw(
@@ -78,16 +67,18 @@ def flatten_raw(
         ConservationError: A row would be lost or made up; nothing may be committed.
     """
     collected = _Collected()
-    with gc_paused():
+    tables: dict[str, pa.Table] = {}
+    totals: dict[str, Mapping[str, int]] = {}
+    with gc_paused(), ThreadPoolExecutor(1, thread_name_prefix="flatten") as beside:
+        collected.types = {c.type: TypeRows(c, beside) for c in contracts.distinct}
         for reply in _rows(raw):
             _collect_reply(reply, contracts, batch_id, max_blob_bytes, collected)
-        tables: dict[str, pa.Table] = {}
-        totals: dict[str, Row] = {}
-        for contract in contracts.distinct:
-            blobs = collected.blobs.pop(contract.type, [])
-            flattened = _flatten_type(contract, blobs, collected)
-            totals.update(_totals(contract, blobs))
-            tables.update({name: each.rows for name, each in flattened.items()})
+        for rows in collected.types.values():
+            tables.update(rows.finish())
+            totals.update(rows.totals)
+            for result, finding in rows.unreadable:
+                result["rows_count"] = 0
+                _set_aside(collected, result, finding)
     tables.update(_system_tables(collected, contracts))
     return FlattenedBatch(
         {name: table for name, table in sorted(tables.items()) if table.num_rows},
@@ -150,77 +141,7 @@ def _collect_blob(
     for finding in verdict.findings:
         _set_aside(into, row, finding)
     _add_unmapped(into, row["job_id"], row, verdict.unmapped)
-    into.blobs.setdefault(contract.type, []).append(_Blob(row, contract, verdict))
-
-
-def _flatten_type(contract: Contract, blobs: list[_Blob], into: _Collected) -> dict[str, Flattened]:
-    accepted = [blob for blob in blobs if blob.verdict.line is not None]
-    if not accepted:
-        return {}
-    try:
-        array = read_blobs(contract, _lines(accepted))
-    except pa.ArrowInvalid:
-        accepted = _set_unreadable_aside(contract, accepted, into)
-        if not accepted:
-            return {}
-        array = read_blobs(contract, _lines(accepted))
-    jobs = [blob.row["job_id"] for blob in accepted]
-    flattened = flatten_blobs(contract, array, jobs, [b.row["result_index"] for b in accepted])
-    conserve(contract, flattened, [blob.verdict.expected for blob in accepted], jobs)
-    return flattened
-
-
-def conserve(
-    contract: Contract,
-    flattened: Mapping[str, Flattened],
-    expected: list[tuple[int, ...]],
-    job_ids: list[str],
-) -> None:
-    """Checks, per array and blob, that what was counted in the source is what came out.
-
-    Raises:
-        ConservationError: It is not; the message names the array and the first such job.
-    """
-    counted = np.asarray(expected, np.int64)
-    for place, table in enumerate(contract.tables):
-        rows = np.bincount(flattened[table.name].owners, minlength=len(expected))
-        wrong = np.flatnonzero(rows != counted[:, place])
-        if wrong.size:
-            first = int(wrong[0])
-            raise ConservationError(
-                f"job {job_ids[first]}: {table.name} has {rows[first]} rows for "
-                f"{counted[first, place]} elements; nothing was committed, report it with the reply"
-            )
-
-
-def _set_unreadable_aside(contract: Contract, blobs: list[_Blob], into: _Collected) -> list[_Blob]:
-    """Finds the blobs the second parser reads otherwise, and sets those aside alone."""
-    readable = []
-    for blob in blobs:
-        line = blob.verdict.line or b""
-        try:
-            read_blobs(contract, [line])
-        except pa.ArrowInvalid as error:
-            key = duplicate_key(line)
-            said = f"the key {key!r} is given twice in one object" if key else f"Data: {error}"
-            finding = Finding(
-                scope="result",
-                reason="duplicate_key" if key else "unreadable",
-                message=said,
-                fragment=cut_fragment(line.decode()),
-                fragment_bytes=len(line),
-            )
-            nothing = (0,) * len(blob.verdict.expected)
-            blob.verdict = Verdict(None, blob.verdict.form, blob.verdict.source, nothing)
-            blob.row["rows_count"] = 0
-            _set_aside(into, blob.row, finding)
-        else:
-            readable.append(blob)
-    return readable
-
-
-def _lines(blobs: list[_Blob]) -> list[bytes]:
-    return [blob.verdict.line for blob in blobs if blob.verdict.line is not None]
+    into.types[contract.type].add(row, verdict)
 
 
 def _set_aside(into: _Collected, row: Row, finding: Finding) -> None:
@@ -250,15 +171,6 @@ def _job_row(reply: Row, envelope: Envelope, batch_id: str) -> Row:
     kept = ("job_id", "http_status", "queried_at", "origin", "body_sha256", "body_bytes")
     own = {name: getattr(envelope, name) for name in _JOB_FACTS}
     return own | {name: reply[name] for name in kept} | {"batch_id": batch_id}
-
-
-def _totals(contract: Contract, blobs: list[_Blob]) -> dict[str, Row]:
-    totals = {}
-    for place, table in enumerate(contract.tables):
-        source = sum(blob.verdict.source[place] for blob in blobs)
-        loaded = sum(blob.verdict.expected[place] for blob in blobs)
-        totals[table.name] = {"source": source, "loaded": loaded, "quarantined": source - loaded}
-    return totals
 
 
 def _system_tables(collected: _Collected, contracts: Contracts) -> dict[str, pa.Table]:

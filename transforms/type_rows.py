@@ -1,0 +1,174 @@
+"""Rows of one Type: accepted blobs read, flattened and conserved, chunk by chunk.
+
+Reading leaves the interpreter's lock, so a second core flattens one chunk while the first validates
+the next. Chunks end after a number of bytes: the same blobs make the same chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from transforms.contract import Contract
+from transforms.errors import ConservationError
+from transforms.flatten import Flattened, flatten_blobs, read_blobs
+from transforms.json_text import cut_fragment, duplicate_key
+from transforms.validate import Finding, Verdict
+
+CHUNK_BYTES = 8 * 1024 * 1024
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """An accepted Data: its row in `results`, its text, and the rows each table must get of it."""
+
+    row: Row
+    line: bytes
+    expected: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What became of some blobs: rows by table, and those the second parser refused."""
+
+    tables: Mapping[str, pa.Table]
+    loaded: Sequence[int]
+    unreadable: Sequence[tuple[Row, Finding]]
+
+
+class TypeRows:
+    """Takes the verdicts on a Type's blobs in order and gives its tables in the end.
+
+    Args:
+        contract: The Type.
+        beside: Where chunks are flattened while the caller goes on.
+
+    Attributes:
+        totals: After `finish`, per table: elements in the source, rows loaded, elements set aside.
+        unreadable: After `finish`, rows of `results` whose Data could not be read, and why.
+    """
+
+    def __init__(self, contract: Contract, beside: Executor) -> None:
+        self.totals: dict[str, dict[str, int]] = {}
+        self.unreadable: list[tuple[Row, Finding]] = []
+        self._contract = contract
+        self._beside = beside
+        self._source = np.zeros(len(contract.tables), np.int64)
+        self._waiting: list[Blob] = []
+        self._waiting_bytes = 0
+        self._chunks: list[Future[Chunk]] = []
+
+    def add(self, row: Row, verdict: Verdict) -> None:
+        """Takes one blob."""
+        self._source += verdict.source
+        if verdict.line is not None:
+            self._waiting.append(Blob(row, verdict.line, verdict.expected))
+            self._waiting_bytes += len(verdict.line)
+            if self._waiting_bytes >= CHUNK_BYTES:
+                self._send()
+
+    def finish(self) -> dict[str, pa.Table]:
+        """Returns the rows of all blobs by table.
+
+        Raises:
+            ConservationError: A row would be lost or made up.
+        """
+        if self._waiting:
+            self._send()
+        chunks = [future.result() for future in self._chunks]
+        self.unreadable = [each for chunk in chunks for each in chunk.unreadable]
+        loaded = sum((np.asarray(c.loaded) for c in chunks), np.zeros_like(self._source))
+        for table, source, kept in zip(
+            self._contract.tables, self._source.tolist(), loaded.tolist(), strict=True
+        ):
+            self.totals[table.name] = {
+                "source": source,
+                "loaded": kept,
+                "quarantined": source - kept,
+            }
+        names = dict.fromkeys(name for chunk in chunks for name in chunk.tables)
+        return {
+            name: pa.concat_tables([c.tables[name] for c in chunks if name in c.tables])
+            for name in names
+        }
+
+    def _send(self) -> None:
+        blobs, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._chunks.append(self._beside.submit(flatten_chunk, self._contract, blobs))
+
+
+def flatten_chunk(contract: Contract, blobs: list[Blob]) -> Chunk:
+    """Reads some blobs at once and flattens them; blobs that cannot be read cost no others.
+
+    Raises:
+        ConservationError: A row would be lost or made up.
+    """
+    unreadable: list[tuple[Row, Finding]] = []
+    try:
+        array = read_blobs(contract, [blob.line for blob in blobs])
+    except pa.ArrowInvalid:
+        blobs, unreadable = _without_unreadable(contract, blobs)
+        if not blobs:
+            return Chunk({}, [0] * len(contract.tables), unreadable)
+        array = read_blobs(contract, [blob.line for blob in blobs])
+    jobs = [blob.row["job_id"] for blob in blobs]
+    flattened = flatten_blobs(contract, array, jobs, [b.row["result_index"] for b in blobs])
+    conserve(contract, flattened, [blob.expected for blob in blobs], jobs)
+    tables = {name: each.rows for name, each in flattened.items()}
+    return Chunk(tables, [table.num_rows for table in tables.values()], unreadable)
+
+
+def conserve(
+    contract: Contract,
+    flattened: Mapping[str, Flattened],
+    expected: list[tuple[int, ...]],
+    job_ids: list[str],
+) -> None:
+    """Checks, per array and blob, that what was counted in the source is what came out.
+
+    Raises:
+        ConservationError: It is not; the message names the array and the first such job.
+    """
+    counted = np.asarray(expected, np.int64)
+    for place, table in enumerate(contract.tables):
+        rows = np.bincount(flattened[table.name].owners, minlength=len(expected))
+        wrong = np.flatnonzero(rows != counted[:, place])
+        if wrong.size:
+            first = int(wrong[0])
+            raise ConservationError(
+                f"job {job_ids[first]}: {table.name} has {rows[first]} rows for "
+                f"{counted[first, place]} elements; nothing was committed, report it with the reply"
+            )
+
+
+def _without_unreadable(
+    contract: Contract, blobs: list[Blob]
+) -> tuple[list[Blob], list[tuple[Row, Finding]]]:
+    """Finds the blobs the second parser reads otherwise than the first."""
+    readable, unreadable = [], []
+    for blob in blobs:
+        try:
+            read_blobs(contract, [blob.line])
+        except pa.ArrowInvalid as error:
+            unreadable.append((blob.row, _finding(blob.line, error)))
+        else:
+            readable.append(blob)
+    return readable, unreadable
+
+
+def _finding(line: bytes, error: Exception) -> Finding:
+    key = duplicate_key(line)
+    return Finding(
+        scope="result",
+        reason="duplicate_key" if key else "unreadable",
+        message=f"the key {key!r} is given twice in one object" if key else f"Data: {error}",
+        fragment=cut_fragment(line.decode()),
+        fragment_bytes=len(line),
+    )

@@ -358,6 +358,58 @@ def test_what_can_be_known_of_a_quarantined_reply_is_kept() -> None:
     assert (envelope.request_id, envelope.user_data) == ("r", '{"a":1}')
 
 
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (b'{"JobStatus":"Fail","JobStatus":"Success"}', "JobStatus"),
+        (b'{"JobStatus":"Success","Results":{"result":[]},"Results":{"result":[]}}', "Results"),
+        (
+            b'{"JobStatus":"Success","Results":{"result":[{"Type":"Meta","Data":"{}","Data":"[]"}]}}',
+            "Data",
+        ),
+        (
+            b'{"JobStatus":"Success","Results":[{"Type":"A","Data":"a"},{"Type":"B","Type":"C"}]}',
+            "Type",
+        ),
+        (
+            b'{"JobStatus":"Success","Results":[{"Type":"Meta","Data":{"title":1,"title":2}}]}',
+            "title",
+        ),
+        (b'{"JobStatus":"Fail","Message":"x","Message":"y"}', "Message"),
+    ],
+)
+def test_a_known_key_given_twice_sets_the_reply_aside(body: bytes, key: str) -> None:
+    """Where one of two values would be lost, none is trusted: the whole reply is kept aside."""
+    envelope = read_reply(body, 200, None, load_contracts().reply)
+    finding = only(envelope.findings)
+    assert (envelope.state, envelope.items, finding.scope) == ("quarantined", (), "reply")
+    assert (finding.reason, finding.fragment) == ("duplicate_key", body.decode())
+    assert repr(key) in finding.message
+
+
+def test_data_that_speaks_of_keys_is_no_duplicate() -> None:
+    """Quotes inside Data are text: they neither hide a duplicate key nor make one up."""
+    data = json.dumps({"Data": 'say "Data": twice', "title": '\\"Data\\":'})
+    body = {
+        "JobStatus": "Success",
+        "Results": [{"Type": "A", "Data": data}, {"Data": "", "Type": "B"}],
+    }
+    assert [(i.type, i.data) for i in read(body).items] == [("A", data), ("B", "")]
+
+
+def test_a_null_container_does_not_hide_its_sibling() -> None:
+    """Of `result: null` and a filled `Result`, the filled one counts."""
+    items = [{"Type": "Meta", "Data": "{}"}]
+    envelope = read({"JobStatus": "Success", "Results": {"result": None, "Result": items}})
+    assert (envelope.results_shape, len(envelope.items)) == ("Results.Result", 1)
+
+
+def test_an_empty_code_is_none() -> None:
+    """`Code: ""` names no error: the reply is judged by its missing JobStatus."""
+    finding = only(read({"Code": "", "Message": "x"}).findings)
+    assert (finding.reason, finding.keyword) == ("contract", "required")
+
+
 def test_an_unknown_key_given_twice_sets_the_reply_aside() -> None:
     """The envelope is held to one reading like any document."""
     body = b'{"JobStatus":"Success","a":1,"a":2}'

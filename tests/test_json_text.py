@@ -18,6 +18,7 @@ from transforms.json_text import (
     duplicate_key,
     is_nested_deeper,
     to_pointer,
+    without_strings,
 )
 
 
@@ -98,3 +99,22 @@ def test_fragments_are_cut_at_the_limit() -> None:
     """A fragment of the limit is whole, a longer one is cut to it."""
     assert cut_fragment("啊" * FRAGMENT_LIMIT) == "啊" * FRAGMENT_LIMIT
     assert cut_fragment("b" * FRAGMENT_LIMIT + "c") == "b" * FRAGMENT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "left"),
+    [
+        (b'{"Data":"ab","x":1}', ["ab"], b'{"Data":"","x":1}'),
+        (b'[{"Data" :\n"a"},{"Data":"b"}]', ["a", "b"], b'[{"Data" :\n""},{"Data":""}]'),
+        (b'{"Data":"a","Data":"b"}', ["b"], b'{"Data":"a","Data":"b"}'),
+        (b'{"Data":"\\u00e9"}', ["\u00e9"], b'{"Data":"\\u00e9"}'),
+        (b'{"x":1}', ["a"], b'{"x":1}'),
+        (b'{"Data":""}', [], b'{"Data":""}'),
+    ],
+    ids=["one", "two, spaced", "the last of two", "written otherwise", "absent", "none told"],
+)
+def test_only_strings_that_stand_as_told_are_emptied(
+    text: bytes, values: list[str], left: bytes
+) -> None:
+    """What is not where it should be is left in, to be searched with the rest."""
+    assert without_strings(text, "Data", values) == left

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -557,3 +558,17 @@ def without_nulls(document: Json, contract: Contract) -> Json:
 
     prune(document, contract.root)
     return document
+
+
+def test_many_wrong_rows_take_time_in_proportion() -> None:
+    """Ten times the wrong rows take about ten times as long, not a hundred times."""
+
+    def seconds(rows: int) -> float:
+        blob = {"details": [{"from": "x"}] * rows}
+        start = time.process_time()
+        verdict = check_blob(blob, contract_of("ASR"))
+        assert len(verdict.findings) == rows
+        return time.process_time() - start
+
+    seconds(2_000)
+    assert seconds(20_000) < 25 * seconds(2_000)

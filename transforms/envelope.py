@@ -5,13 +5,20 @@ The container of the results comes in three forms; all are brought to `Results.r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from transforms.contract import Gate
-from transforms.json_text import MAX_DEPTH, cut_fragment, is_nested_deeper
+from transforms.json_text import (
+    MAX_DEPTH,
+    cut_fragment,
+    duplicate_key,
+    is_nested_deeper,
+    without_strings,
+)
 from transforms.validate import Finding, Unmapped, examine
 
 CANONICAL = "/Results/result"
@@ -63,24 +70,33 @@ def read_reply(
         document = orjson.loads(body)
     except ValueError as error:
         return _refused(_reply_finding("not_json", f"reply: {error}", body))
-    if not isinstance(document, dict):
-        message = "a reply must be a JSON object"
-        return _refused(_reply_finding("contract", message, body, keyword="type"))
-    if is_nested_deeper(document):
-        message = f"reply: nested more than {MAX_DEPTH} levels deep"
-        return _refused(_reply_finding("unreadable", message, body))
+    if (wrong := _unfit(document, body)) is not None:
+        return _refused(wrong)
     code = error_code or document.get("Code")
-    if code is not None and document.get("JobStatus") is None:
+    if code and document.get("JobStatus") is None:
         return _read_error(document, str(code), http_status, body)
     facts = _facts(document)
     if document.get("JobStatus") == "Fail":
         return replace(facts, state="failed", reason=_fail_reason(document))
-    return _read_success(document, facts, gate, body)
+    return _read_success(document, facts, gate)
 
 
-def _read_success(document: dict[str, Any], facts: Envelope, gate: Gate, body: bytes) -> Envelope:
+def _unfit(document: Any, body: bytes) -> Finding | None:  # noqa: ANN401 - any JSON
+    """Tells why a decoded reply cannot be trusted to hold all that was sent."""
+    if not isinstance(document, dict):
+        return _reply_finding("contract", "a reply must be a JSON object", body, keyword="type")
+    if is_nested_deeper(document):
+        message = f"reply: nested more than {MAX_DEPTH} levels deep"
+        return _reply_finding("unreadable", message, body)
+    if (key := duplicate_key(without_strings(body, "Data", _data_texts(document)))) is not None:
+        message = f"reply: the key {key!r} is given twice in one object"
+        return _reply_finding("duplicate_key", message, body)
+    return None
+
+
+def _read_success(document: dict[str, Any], facts: Envelope, gate: Gate) -> Envelope:
     shape, prefix = _bring_to_one_form(document)
-    examined = examine(document, gate, body)
+    examined = examine(document, gate)
     findings = tuple(_in_reply(finding, prefix) for finding in examined.findings)
     unmapped = tuple(replace(u, pointer=_moved(u.pointer, prefix)) for u in examined.unmapped)
     if examined.document is None:
@@ -90,6 +106,17 @@ def _read_success(document: dict[str, Any], facts: Envelope, gate: Gate, body: b
     items = tuple(_item(place, item, set_aside) for place, item in enumerate(results or ()))
     count = None if results is None else len(results)
     return replace(facts, results_shape=shape, results_count=count, items=items, unmapped=unmapped)
+
+
+def _data_texts(document: dict[str, Any]) -> Iterator[str]:
+    """Yields Data where it is text, in the order of the reply."""
+    results = document.get("Results")
+    items = results if isinstance(results, list) else None
+    if isinstance(results, dict):
+        items = results.get("result") or results.get("Result")
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and isinstance(item.get("Data"), str):
+            yield item["Data"]
 
 
 def _item(place: int, item: Any, set_aside: dict[int, Finding]) -> Item:  # noqa: ANN401 - any JSON
@@ -104,7 +131,7 @@ def _bring_to_one_form(document: dict[str, Any]) -> tuple[str | None, str]:
     if isinstance(results, list):
         document["Results"] = {"result": results}
         return "Results", "/Results"
-    if isinstance(results, dict) and "result" not in results and "Result" in results:
+    if isinstance(results, dict) and results.get("result") is None and "Result" in results:
         results["result"] = results.pop("Result")
         return "Results.Result", "/Results/Result"
     return ("Results.result" if results is not None else None), CANONICAL

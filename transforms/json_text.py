@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import orjson
 
 MAX_DEPTH = 200  # orjson writes 254 levels; Python's parser and repr stop where the stack ends
 FRAGMENT_LIMIT = 1024 * 1024
@@ -45,6 +48,27 @@ def duplicate_key(text: bytes) -> str | None:
     except (ValueError, RecursionError):  # another reason is reported by those who read it
         return None
     return found[0] if found else None
+
+
+def without_strings(text: bytes, key: str, values: Iterable[str]) -> bytes:
+    """Returns JSON text with the string values of `key` emptied, where they stand as expected.
+
+    What is left is short and quickly searched for duplicate keys; text that is written in another
+    way than ours, or that holds the key more often than `values` tells, stays as it is from there.
+
+    >>> without_strings(b'{"Data": "long", "x": 1}', "Data", ["long"])
+    b'{"Data": "", "x": 1}'
+    """
+    start = re.compile(rb'"' + re.escape(key.encode()) + rb'"\s*:\s*')
+    parts, place = [], 0
+    for value in values:
+        written = orjson.dumps(value)
+        found = start.search(text, place)
+        if found is None or not text.startswith(written, found.end()):
+            break
+        parts += [text[place : found.end()], b'""']
+        place = found.end() + len(written)
+    return b"".join([*parts, text[place:]])
 
 
 def to_pointer(path: Sequence[str | int]) -> str:

@@ -197,12 +197,14 @@ def _cut_invalid_rows(document: Any, gate: Gate) -> tuple[Finding, ...]:  # noqa
     if () in by_row or not by_row:
         errors = by_row.get((), [])
         return (_contract_finding("result", None, document, errors),)
-    rows = [row for row in by_row if not any(row[:n] in by_row for n in range(1, len(row)))]
+    inside: dict[Path, list[ValidationError]] = {}
+    for row, errors in by_row.items():
+        outermost = next(row[:n] for n in range(1, len(row) + 1) if row[:n] in by_row)
+        inside.setdefault(outermost, []).extend(errors)
     findings = []
-    for row in sorted(rows, key=_source_order):
-        inside = [e for other, found in by_row.items() if other[: len(row)] == row for e in found]
+    for row in sorted(inside, key=_source_order):
         parent = _at(document, row[:-1])
-        findings.append(_contract_finding("row", tables[row], parent[row[-1]], inside))
+        findings.append(_contract_finding("row", tables[row], parent[row[-1]], inside[row]))
         parent[row[-1]] = None
     return tuple(findings)
 

@@ -4,10 +4,13 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
-# pip asks rustc for its version; a rustup that answers would write its settings into HOME.
-PIP := RUSTUP_HOME=$(CURDIR)/.cache/tmp/rustup $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check
 # Temporary files stay in here, too.
 export TMPDIR := $(CURDIR)/.cache/tmp
+# pip asks rustc for its version, and a rustup that answers writes settings; airflow, imported
+# anywhere, makes its home.
+export RUSTUP_HOME := $(TMPDIR)/rustup
+export AIRFLOW_HOME := $(TMPDIR)/airflow
 $(shell mkdir -p $(TMPDIR))
 
 .PHONY: help setup demo airflow test lint docs bench lock clean
@@ -18,7 +21,7 @@ help:  ## List the targets
 setup: .venv/.ready  ## Make .venv from requirements.lock
 
 .venv/.ready: requirements.lock requirements-duckdb-1.5.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it or give PYTHON=/path/to/python"; exit 2; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: install it or give PYTHON=/path/to/python"; exit 2; }
 	@echo "Setting up .venv with $$($(PYTHON) --version) (about a minute) ..."
 	@$(PYTHON) -m venv --clear .venv || { echo "python -m venv failed: install your system's python3-venv"; exit 2; }
 	@$(PIP) --compile --no-deps --require-hashes -r requirements.lock
@@ -51,6 +54,8 @@ bench: setup  ## Measure flattening beside SQL by hand, in one run
 lock:  ## Renew the lock files (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra airflow --extra dev \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock
+	echo duckdb==1.5.6 | uv pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q - -o requirements-duckdb-1.5.lock
 
 clean:  ## Remove .venv, demo-home and caches
 	rm -rf .venv .cache demo-home bench-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -17,7 +17,9 @@ yet loaded is derived from the data. A run with nothing to do ends green with sk
 if IMS refuses *us* (key, permission, region) or a setting is wrong; anything else is retried.
 
 **Settings.** `COGNITION_*` in the environment; the connection `alibaba_ims_default` says how to
-reach IMS. `COGNITION_SCHEDULE` is the schedule (default `@hourly`; empty: by hand only).
+reach IMS. `COGNITION_SCHEDULE` is the schedule (default `@hourly`; empty: by hand only). The pool
+`ims_api` must exist (`airflow pools set ims_api 1 IMS`); its slots times the rate is what the
+account sees.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from transforms.settings import Settings
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
     default_args=DEFAULTS,
+    description="Queries pending jobs and turns their replies into Parquet tables.",
     doc_md=__doc__,
     tags=["cognition", "ims"],
     params={
@@ -88,7 +91,7 @@ def ingest_cognition_jobs() -> None:
         from transforms import pipeline
 
         _label(raw_files)
-        return add_up(asdict(pipeline.flatten_batch(Settings(), file)) for file in raw_files)
+        return asdict(pipeline.flatten_batches(Settings(), raw_files))
 
     @task(outlets=[LAKE], trigger_rule="none_failed")
     def publish_lake(

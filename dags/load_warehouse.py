@@ -17,7 +17,7 @@ names the check and the rows; correct the cause and clear the task. Each run of
 `ingest_cognition_jobs` wakes this one again as long as the warehouse is behind the lake.
 
 **Settings.** `COGNITION_*` in the environment say where lake and warehouse lie. All tasks hold the
-pool `duckdb_writer`, which must have one slot.
+pool `duckdb_writer`, which must exist with one slot (`airflow pools set duckdb_writer 1 DuckDB`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from transforms.settings import Settings
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
     default_args={**DEFAULTS, "pool": DUCKDB_WRITER},
+    description="Loads the lake into DuckDB, checks it and publishes it.",
     doc_md=__doc__,
     tags=["cognition", "duckdb"],
 )

@@ -61,28 +61,31 @@ def _parser() -> argparse.ArgumentParser:
         description="A local stand-in for the IMS API with sample jobs, for the real SDK.",
     )
     add = parser.add_argument
-    add("--jobs", type=_count, default=200, metavar="N", help="number of jobs (200)")
+    add("--jobs", type=whole_number, default=200, metavar="N", help="number of jobs (200)")
     add("--seed", type=int, default=7, metavar="N", help="which world of jobs (7)")
-    add("--port", type=_count, default=0, help="port on 127.0.0.1 (0: any free one)")
+    add("--port", type=whole_number, default=0, help="port on 127.0.0.1 (0: any free one)")
     add("--ledger", type=Path, metavar="FILE", help="write the job ids there, one a line")
     add("--ready-file", type=Path, metavar="FILE", help="write a JSON file once it serves")
     add("--dump", type=Path, metavar="DIR", help="write DIR/<job id>.json and end, without serving")
     add("--throttle-share", type=float, default=0.0, metavar="0-1", help="share of throttled calls")
     add("--error-share", type=float, default=0.0, metavar="0-1", help="share of 5xx calls")
-    add("--max-queries-per-second", type=_count, metavar="N", help="throttle what comes above")
+    add(
+        "--max-queries-per-second", type=whole_number, metavar="N", help="throttle what comes above"
+    )
     add("--access-key-id", default=DEFAULT_CREDENTIALS.access_key_id, metavar="ID")
     add("--access-key-secret", default=DEFAULT_CREDENTIALS.access_key_secret, metavar="SECRET")
     return parser
 
 
-def _count(text: str) -> int:
+def whole_number(text: str) -> int:
+    """Returns a number of zero or more, or refuses it in argparse's words."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{value} is negative")
     return value
 
 
-_count.__name__ = "whole number"  # argparse names the type in its message
+whole_number.__name__ = "whole number"  # argparse names the type in its message
 
 
 def _write_ledger(path: Path, seed: int, jobs: int) -> None:

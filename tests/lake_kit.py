@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -73,10 +74,15 @@ def lake_of(settings: Settings) -> Storage:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Returns every file below a folder by relative path, but for staging."""
+    """Returns every file below a folder by relative path, but for staging and the lake's own id."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    named = {path.relative_to(folder): path.read_bytes() for path in files}
+    named = {path.relative_to(folder): without_id(path.read_bytes()) for path in files}
     return {path.as_posix(): body for path, body in named.items() if STAGING not in path.parts}
+
+
+def without_id(content: bytes) -> bytes:
+    """Returns what two lakes of the same raw have in common of a file: not the random id."""
+    return re.sub(rb'"lake_id":"[0-9a-f]{32}"', b'"lake_id":""', content)
 
 
 def staged(folder: Path) -> list[str]:

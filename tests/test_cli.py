@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from transforms import pipeline
@@ -192,7 +195,7 @@ def test_run_shows_every_stage(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
         pipeline.WarehouseReport(
             LoadReport(("a",), (), (), 0, {"jobs": 8, "results": 9, "quarantine": 0}),
             CheckReport(7, (warned,)),
-            PublishReport("w/warehouse.duckdb", "v1", changed=True, bytes=1_500_000),
+            PublishReport("w/warehouse.duckdb", "v1", changed=True, bytes=1_500_000, altered=True),
         ),
     )
     answers(monkeypatch, "run", report)
@@ -204,7 +207,8 @@ def test_run_shows_every_stage(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "1 key no schema names" in words
     assert "17 rows in 2 tables" in words
     assert "7 passed, 1 not warn score_range: 4 rows; scores between 0 and 1" in words
-    assert "published: version v1, 1.5 MB" in words
+    assert "published: version v1, 1.5 MB w/warehouse.duckdb" in words
+    assert "the file published before had been altered: open it read-only" in words
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
@@ -240,7 +244,7 @@ def test_strict_import_minds_what_it_skips(cli: Cli) -> None:
     file = str(REPLIES / "processing_job.json")
     code, out, _ = cli("import", file)
     assert code == 0
-    assert "processing_job: not final yet" in out
+    assert "processing_job: not final yet, its JobStatus is Processing" in out
     assert cli("import", file, "--strict")[0] == 1
 
 
@@ -260,6 +264,78 @@ def test_a_source_that_never_answers_is_3(cli: Cli, monkeypatch: pytest.MonkeyPa
     assert err.startswith("warning: 10 of 10 jobs got no answer and stay pending")
 
 
+def test_rejected_jobs_are_warned_of(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rejected jobs are told with codes and place: a wrong region closes them for good."""
+    report = ingested(
+        by_status={"Success": 6, "Rejected": 3, "Malformed": 1},
+        error_codes={"JobNotFound": 3, "InvalidParameter": 1},
+        region="cn-shanghai",
+        endpoint="ice.cn-shanghai.aliyuncs.com",
+    )
+    answers(monkeypatch, "ingest", report)
+    code, _, err = cli("ingest")
+    assert code == 0
+    assert one_line(err) == (
+        "warning: 4 of 10 jobs rejected (JobNotFound 3, InvalidParameter 1) by region cn-shanghai "
+        "at ice.cn-shanghai.aliyuncs.com; they are not asked for again\n"
+    )
+
+
+def test_an_unknown_status_is_warned_of(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A JobStatus nobody documented is named: its jobs would be asked for again for ever."""
+    statuses = {"Success": 4, "Processing": 1, "Submitted": 1, "Canceled": 2, "success": 1}
+    answers(monkeypatch, "ingest", ingested(by_status=statuses, unanswered=1))
+    code, out, err = cli("ingest")
+    assert code == 0
+    assert "Canceled 2" in out
+    first, second, third = err.splitlines()
+    assert first.startswith("warning: 1 of 10 jobs got no answer")
+    assert second == "warning: JobStatus 'Canceled' is not known; such jobs stay pending"
+    assert third == "warning: JobStatus 'success' is not known; such jobs stay pending"
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_status_survives_a_foreign_warehouse(
+    cli: Cli, home: str, tmp_path: Path, *, foreign: bool
+) -> None:
+    """What lies at the place of the warehouse is told, and every other fact is shown."""
+    published = tmp_path / "home/warehouse/warehouse.duckdb"
+    published.unlink()
+    if foreign:
+        duckdb.connect(published).close()
+    else:
+        published.write_bytes(b"this is no database" * 1000)
+    code, out, _ = cli("status", "--home", home)
+    told = " ".join(out.split())
+    assert code == 0
+    assert "jobs loaded 2" in told
+    assert "quarantine 2 parts" in told
+    assert "not published yet" not in told
+    assert ("a DuckDB file of something else" if foreign else "is not a DuckDB file") in told
+    document = json.loads(cli("status", "--json", "--home", home)[1])
+    assert document["published"] is None
+    assert "move it away" in document["published_error"]
+
+
+HOLDS = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+
+
+def test_status_survives_a_held_warehouse(cli: Cli, home: str, tmp_path: Path) -> None:
+    """While someone holds the published file to write in it, status says so, and all the rest."""
+    published = tmp_path / "home/warehouse/warehouse.duckdb"
+    command = [sys.executable, "-c", HOLDS, str(published)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        code, out, _ = cli("status", "--home", home)
+        holder.communicate(timeout=60)
+    told = " ".join(out.split())
+    assert code == 0
+    assert "jobs loaded 2" in told
+    assert "is held by " in told
+    assert str(holder.pid) in told
+
+
 def test_failed_checks_are_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that blocks the publish is exit code 2 and named in one line."""
     result = CheckResult("keys", "fail", 2, "keys are unique")
@@ -275,6 +351,26 @@ def test_interrupt_is_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = cli("flatten")
     assert (code, out) == (130, "")
     assert one_line(err).startswith("error: stopped;")
+
+
+def test_termination_is_143(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM ends like Ctrl-C, with its own code, and the handler is left as it was."""
+
+    def terminated(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)  # the second may not disturb the tidying up
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(pipeline, "flatten", terminated)
+    code, out, err = cli("flatten", "--json")
+    assert code == 143
+    assert json.loads(out)["exit_code"] == 143
+    assert one_line(err).startswith("error: stopped;")
+    assert signal.getsignal(signal.SIGTERM) == before
+    with ThreadPoolExecutor(1) as pool:  # no handler can be set there
+        assert pool.submit(main, ["--version"]).result() == 0
 
 
 def test_defect_is_one_line_without_its_text(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +393,58 @@ def test_traceback_on_demand(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "RuntimeError: reason" in err
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/srv/lake/raw"), "give this user access"),
+        (OSError(30, "Read-only file system", "/srv/lake/raw"), "give this user access"),
+        (OSError(28, "No space left on device", "/srv/lake/raw"), "free some space there"),
+        (OSError(122, "Disk quota exceeded", "/srv/lake/raw"), "free some space there"),
+        (FileExistsError(17, "File exists", "/srv/lake/raw"), "move what is in the way"),
+        (NotADirectoryError(20, "Not a directory", "/srv/lake/raw"), "move what is in the way"),
+        (OSError(24, "Too many open files", "/srv/lake/raw"), "raise the limit of open files"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line_with_a_remedy(
+    error: OSError, said: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the operating system refuses is told by place, reason and remedy, not as a defect."""
+    answers(monkeypatch, "flatten", error)
+    code, out, err = cli("flatten")
+    assert (code, out) == (2, "")
+    assert one_line(err).startswith(f"error: /srv/lake/raw: {error.strerror}; {said}")
+
+
+def test_an_error_of_arrow_names_its_place(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow puts the path into the text: the line is no other for that."""
+    said = "Failed to open local file '/srv/lake/x'. Detail: [errno 13] Permission denied"
+    answers(monkeypatch, "flatten", PermissionError(13, said))
+    line = "error: /srv/lake/x: Permission denied; give this user access"
+    assert one_line(cli("flatten")[2]).startswith(line)
+
+
+def test_a_home_that_is_a_file_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    """A file where the home should be is named, with what to do."""
+    (tmp_path / "home").write_text("-")
+    code, _, err = cli("import", str(REPLIES / "meta_title.json"), "--home", "home")
+    assert code == 2
+    assert f"{tmp_path}/home" in one_line(err)
+    assert "Not a directory; move what is in the way or choose another place" in err
+
+
+@pytest.mark.slow
+def test_an_unreachable_object_store_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not answer is named with the kind of trouble, and none of its keys."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    options = "endpoint_override=127.0.0.1:9&scheme=http&region=cn-shanghai"
+    uri = f"s3://KEYID:S3CRET@bucket/lake?{options}"
+    code, out, err = cli("flatten", "--lake", uri)
+    assert (code, out) == (2, "")
+    assert "the lake s3://bucket/lake cannot be reached (NETWORK_CONNECTION): " in one_line(err)
+    assert "COGNITION_LAKE" in err
+    assert not any(secret in err for secret in ("KEYID", "S3CRET"))
+
+
 # --- used wrong on purpose --------------------------------------------------------------------
 
 MISUSES = [
@@ -304,7 +452,11 @@ MISUSES = [
     ("status extra", "unexpected extra argument(s) (extra)"),
     ("status --nope", "No such option: --nope"),
     ("ingest --rate fast", "Invalid value for '--rate'"),
-    ("ingest --rate 0", "--rate: input should be greater than 0"),
+    ("ingest --rate 0", "--rate: input should be greater than or equal to 0.001"),
+    ("ingest --rate 1e-300", "--rate: input should be greater than or equal to 0.001"),
+    ("ingest --rate nan", "--rate: input should be a finite number"),
+    ("ingest --read-timeout inf", "--read-timeout: input should be a finite number"),
+    ("ingest --read-timeout 1e300", "--read-timeout: input should be less than or equal to 3600"),
     ("ingest --concurrency 1.5", "Invalid value for '--concurrency'"),
     ("ingest --concurrency=999", "--concurrency: input should be less than or equal to 128"),
     ("ingest --protocol ftp", "--protocol: input should be 'https' or 'http'"),
@@ -313,6 +465,7 @@ MISUSES = [
     ("import nowhere.json", "file 'nowhere.json' does not exist"),
     ("import .", "file '.' is a directory"),
     ("import a.json b.json --job-id j", "--job-id names the job of one file"),
+    ("import a.json", "a.json is no reply: it has neither JobStatus nor Results nor Code"),
     ("import text.json", "text.json is not JSON"),
     ("import list.json", "list.json is no reply"),
     ("flatten", "no lake at cognition-home/lake"),

@@ -17,10 +17,12 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from transforms import plain
 from transforms.cli import words
 from transforms.cli.outcome import write_outcome
 from transforms.cli.progress import ProgressLines, show_progress
@@ -42,7 +44,9 @@ def shown(
 
 def test_words() -> None:
     """Numbers, counts, sizes and spans read as their examples say."""
-    assert doctest.testmod(words).failed == 0
+    for module in (words, plain):
+        tested = doctest.testmod(module)
+        assert (tested.failed, tested.attempted > 0) == (0, True)
 
 
 def test_table_of_few_columns() -> None:
@@ -151,6 +155,39 @@ def test_json_values_lose_nothing(value: object, expected: object) -> None:
     assert json_value(value) == expected
 
 
+BEYOND_PYTHON = [
+    ("DATE '0044-03-15 (BC)'", "-0043-03-15"),
+    ("TIMESTAMP '0044-03-15 (BC) 01:02:03'", "-0043-03-15 01:02:03.000000"),
+    ("TIMESTAMP_NS '2026-01-01 00:00:00.123456789'", "2026-01-01 00:00:00.123456789"),
+    ("[DATE '0044-03-15 (BC)', NULL]", ["-0043-03-15", None]),
+    ("{'a': DATE '0044-03-15 (BC)', 'b': 7}", {"a": "-0043-03-15", "b": 7}),
+    ("MAP {'a': DATE '0044-03-15 (BC)'}", [["a", "-0043-03-15"]]),
+    ("DATE '2026-01-02'", "2026-01-02"),
+    ("NULL::DATE", None),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected"), BEYOND_PYTHON)
+def test_times_beyond_python_are_text(sql: str, expected: object) -> None:
+    """Dates before Christ and nanoseconds, which Python's types lack, are shown as text."""
+    table = duckdb.connect().sql(f"SELECT {sql} AS v").to_arrow_table()
+    text = io.StringIO()
+    outcome = query_outcome(table, style="json", limit=None)
+    (row,) = outcome.document["rows"]  # type: ignore[index]  # a document is any JSON
+    assert json.loads(json.dumps(row["v"])) == expected
+    for style in ("csv", "table"):
+        query_outcome(table, style=style, limit=None).show(Console(file=text, width=80))
+    assert "0043-03-15" in text.getvalue() or "BC" not in sql
+
+
+def test_a_time_beyond_python_leaves_its_neighbours() -> None:
+    """Only the value Python lacks is text; the others of its column stay what they are."""
+    sql = "SELECT unnest([DATE '0044-03-15 (BC)', DATE '2026-01-02', NULL]) AS v"
+    table = duckdb.connect().sql(sql).to_arrow_table()
+    out = shown(table, style="csv")
+    assert out == "v\r\n-0043-03-15\r\n2026-01-02\r\n\r\n"
+
+
 # --- status -----------------------------------------------------------------------------------
 
 DONE = Status(
@@ -166,6 +203,7 @@ DONE = Status(
     quarantine={},
     unknown_types={},
     published="w/warehouse.duckdb",
+    published_error=None,
     published_batches=1,
     waiting_batches=0,
     newest_reply="2026-01-02T03:04:05.678901",
@@ -193,6 +231,31 @@ STATUSES = [
         None,
     ),
 ]
+
+
+def test_status_shows_why_the_warehouse_cannot_be_read() -> None:
+    """Where the published file cannot be read its error stands in its line, and no false counts."""
+    error = "w/warehouse.duckdb is not a DuckDB file: move it away, it was left as it is"
+    broken = replace(DONE, published=None, published_error=error, waiting_batches=1, lag_seconds=9)
+    text = io.StringIO()
+    status_outcome(broken).show(Console(file=text, width=80))
+    told = " ".join(text.getvalue().split())
+    assert f"warehouse {error} lag not known while the warehouse cannot be read" in told
+    assert "jobs loaded 2" in told
+    assert "not in it yet" not in told
+    assert " next " not in told
+
+
+def test_names_from_data_are_short_and_harmless() -> None:
+    """Types, states and reasons are text of others: cut to 60 characters, escapes made visible."""
+    odd = "\x1b]0;title\x07\n" + "x" * 5000
+    status = replace(DONE, jobs={odd: 1}, quarantine={odd: 2}, unknown_types={odd: 3})
+    text = io.StringIO()
+    status_outcome(status).show(Console(file=text, width=200))
+    told = text.getvalue()
+    assert "\x1b" not in told
+    assert told.count("\\x1b]0;title\\x07\\n") == 3
+    assert "x" * 60 not in told
 
 
 @pytest.mark.parametrize(("status", "said", "step"), STATUSES)

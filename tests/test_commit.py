@@ -28,6 +28,7 @@ from lake_kit import (
     titled,
     tree,
     use_store,
+    without_id,
 )
 
 from transforms import commit, lake, pipeline, raw
@@ -179,10 +180,15 @@ def test_a_failure_of_any_write_is_recovered_from(
         settings = _copied(before, tmp_path / f"failed-{last}")
         steps = itertools.count(1)
 
-        def fail_at(*arguments: object, last: int = last, steps: Iterator[int] = steps) -> object:
+        def fail_at(
+            *arguments: object,
+            last: int = last,
+            steps: Iterator[int] = steps,
+            **options: object,
+        ) -> object:
             if next(steps) == last:
                 raise OSError(28, "No space left on device")
-            return call(*arguments)
+            return call(*arguments, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, fail_at)
@@ -256,7 +262,7 @@ def test_a_failed_conservation_leaves_the_batch_as_it_was(
     monkeypatch.setattr(commit, "flatten_raw", lose)
     (raw_file, *_rest) = pipeline.stale_batches(before)
     with pytest.raises(ConservationError, match="rows lost"):
-        pipeline.flatten_batch(before, raw_file)
+        pipeline.flatten_batches(before, [raw_file])
     assert lake.read_commits(lake_of(before)) == commits
     assert {k: v for k, v in tree(before.home / "lake").items() if "month=2026-01/2026" in k} == was
 
@@ -414,6 +420,28 @@ def test_what_a_crash_left_of_a_retraction_is_removed(tmp_path: Path) -> None:
     assert pipeline.flatten(settings) == FlattenReport()
 
 
+@pytest.mark.parametrize(
+    "mine",
+    [
+        "tables/notes.parquet",
+        "tables/jobs/mine.parquet",
+        "tables/jobs/month=2026-01/export.parquet",
+        "tables/jobs/month=2026-01/20260115T120000-0123456789ab (copy).parquet",
+        "tables/jobs/month=2026-01/sub/20260115T120000-0123456789ab.parquet",
+        "tables/jobs/year=2026/20260115T120000-0123456789ab.parquet",
+    ],
+)
+def test_a_file_that_is_none_of_ours_is_left_alone(tmp_path: Path, mine: str) -> None:
+    """Flattening removes only what it could have written itself; someone's own file stays."""
+    settings = new_home(tmp_path, [Landing("a", titled("A"))])
+    storage = lake_of(settings)
+    storage.write_bytes(mine, b"mine")
+    storage.write_bytes("tables/jobs/month=2026-01/20260115T120000-0123456789ab.parquet", b"left")
+    assert pipeline.flatten(settings).retracted == 1
+    assert storage.read(mine) == b"mine"
+    assert pipeline.flatten(settings) == FlattenReport(unchanged=1)
+
+
 def test_a_batch_being_made_is_no_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a batch that lands and is flattened while a plan is made are not in its way."""
     settings = new_home(tmp_path)
@@ -541,4 +569,4 @@ def test_flattens_on_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyP
     lake.open_lake(folder.lake_root, create=True).write_bytes(relative, store.objects[raw_file])
     pipeline.flatten(folder)
     in_store = {key.removeprefix("bucket/lake/"): body for key, body in store.objects.items()}
-    assert tree(tmp_path / "lake") == in_store
+    assert tree(tmp_path / "lake") == {k: without_id(body) for k, body in in_store.items()}

@@ -192,6 +192,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         copy_as("tables/jobs.schema.json", "tables/tasks.schema.json"),
         "two schemas claim the table jobs: rename one",
     ),
+    "no system table": (
+        lambda folder: (folder / "tables/quarantine.schema.json").unlink(),
+        r"tables has no schema of quarantine: copy it from the shipped schemas",
+    ),
     "a system table's name": (
         edit_asr(**{"x-table": "jobs"}),
         "two schemas claim the table jobs: rename one",

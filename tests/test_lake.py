@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +24,7 @@ FILES = (
     lake.CommittedFile("jobs", "tables/jobs/month=2026-01/b1.parquet", 2, 4711, "ab" * 32),
     lake.CommittedFile("results", "tables/results/month=2026-01/b1.parquet", 3, 815, "cd" * 32),
 )
+THEIRS = b'{"format": 1, "lake_id": "theirs"}\n'
 COMMIT = lake.Commit(
     batch_id="b1",
     inputs={"raw_file": "raw/month=2026-01/b1.parquet", "superseded": "0,4"},
@@ -102,11 +106,15 @@ def test_messages_name_a_lake_without_its_keys(monkeypatch: pytest.MonkeyPatch) 
     assert "S3CRET" not in str(caught.value)
 
 
-def test_a_new_lake_says_its_format(tmp_path: Path) -> None:
-    """Making a lake writes its format, and opening it again writes nothing."""
-    lake.open_lake(str(tmp_path / "lake"), create=True)
+def test_a_new_lake_says_its_format_and_id(tmp_path: Path) -> None:
+    """Making a lake writes its format and an id of its own; opening it again writes nothing."""
+    storage = lake.open_lake(str(tmp_path / "lake"), create=True)
     file = tmp_path / "lake" / "lake.json"
-    assert orjson.loads(file.read_bytes()) == {"format": 1}
+    written = orjson.loads(file.read_bytes())
+    assert written == {"format": 1, "lake_id": lake.read_lake_id(storage)}
+    assert re.fullmatch("[0-9a-f]{32}", written["lake_id"])
+    other = lake.open_lake(str(tmp_path / "other"), create=True)
+    assert lake.read_lake_id(other) != written["lake_id"]
     made = file.stat().st_mtime_ns
     lake.open_lake(str(tmp_path / "lake"), create=True)
     lake.open_lake(str(tmp_path / "lake"))
@@ -125,13 +133,55 @@ def test_two_may_make_one_lake_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     found = Storage.list
 
     def list_late(self: Storage, folder: str, suffix: str = "") -> list[str]:
-        self.write_bytes("lake.json", b'{"format": 1}\n')  # another process is faster
+        self.write_bytes("lake.json", THEIRS)  # another process is faster
         self.write_bytes("raw/month=2026-01/b1.parquet", b"-")
         return found(self, folder, suffix)
 
     monkeypatch.setattr(Storage, "list", list_late)
-    lake.open_lake(str(tmp_path), create=True)
+    storage = lake.open_lake(str(tmp_path), create=True)
     assert (tmp_path / "raw" / "month=2026-01" / "b1.parquet").read_bytes() == b"-"
+    assert lake.read_lake_id(storage) == "theirs"
+
+
+def test_of_two_who_make_a_lake_the_first_gives_the_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `lake.json` that comes just before ours is left, so both know the lake by one id."""
+    link = os.link
+
+    def link_late(source: Path, target: Path) -> None:
+        Path(target).write_bytes(THEIRS)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_late)
+    storage = lake.open_lake(str(tmp_path), create=True)
+    assert lake.read_lake_id(storage) == "theirs"
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_lake_is_made_where_links_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filesystem without hard links can hold a lake, too."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert len(lake.read_lake_id(lake.open_lake(str(tmp_path), create=True))) == 32
+
+
+def test_a_lake_made_before_ids_has_none(tmp_path: Path) -> None:
+    """An older `lake.json` is read as it is and stays so."""
+    (tmp_path / "lake.json").write_bytes(b'{"format": 1}\n')
+    assert lake.read_lake_id(lake.open_lake(str(tmp_path), create=True)) == ""
+    assert (tmp_path / "lake.json").read_bytes() == b'{"format": 1}\n'
+
+
+def test_a_lake_that_went_away_has_no_id(tmp_path: Path) -> None:
+    """A lake unmounted after it was opened is an error that names it, not a lake without id."""
+    storage = lake.open_lake(str(tmp_path), create=True)
+    (tmp_path / "lake.json").unlink()
+    with pytest.raises(ConfigurationError, match=rf"no lake at {tmp_path}: .*mount"):
+        lake.read_lake_id(storage)
 
 
 def test_a_marker_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ NO_LEDGERS = {
     "nul.txt": (b"a\n\x00" + SECRET.encode(), "line 2: '\\x00S3CRET-cont'... is no job id"),
     "spaces.txt": (f"a\nmy job {SECRET}\n".encode(), "line 2: 'my job S3CRE'... is no job id"),
     "tab.txt": (b"a\tb\n", "line 1: 'a\\tb' is no job id"),
+    "really.txt": (b"job_id\na\n", "line 1: 'job_id' is no job id but a header: rename the file"),
+    "commented.txt": (b"# ours\n\njob_id\na\n", "line 3: 'job_id' is no job id but a header"),
+    "comma.txt": (f"a\nb,{SECRET}\n".encode(), "line 2: 'b,S3CRET-con'... is no job id of a .txt"),
+    "semicolon.txt": (b"a;b\n", "line 1: 'a;b' is no job id of a .txt"),
+    "quoted.txt": (b'"a"\n', "is no job id of a .txt"),
+    "lines.txt": (b'{"job_id":"a"}\n', "rename the file to .csv or .jsonl if it is one"),
     "too_long.txt": (b"y" * 257, "line 1: 'yyyyyyyyyyyy'... is no job id"),
     "other.csv": (f"id,title\n1,{SECRET}\n".encode(), "its header has no job_id"),
     "semicolon.csv": (f"title;job_id\n{SECRET};a\n".encode(), "its header has no job_id"),
@@ -147,11 +153,31 @@ def test_what_is_no_ledger_is_named_with_the_remedy(
     said = str(caught.value)
     assert said.startswith(f"ledger/{name}")
     assert expected in said
-    assert any(remedy in said for remedy in ("correct", "move it away", "remove the line"))
+    assert any(r in said for r in ("correct", "move it away", "remove the line", "rename the file"))
     assert SECRET not in said
     assert len(said) < 250
     assert said.isprintable()
     assert tree(tmp_path) == before
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path, storage: Storage) -> None:
+    """A ledger that is a link to a file that is gone is an error, not a ledger without jobs."""
+    storage.write_bytes("ledger/a.txt", b"a\n")
+    (tmp_path / "ledger" / ".#a.txt").symlink_to("someone@host.17")  # an editor's lock
+    assert ledger.read_ledger(storage) == ["a"]
+    (tmp_path / "ledger" / "more.txt").symlink_to(tmp_path / "gone.txt")
+    with pytest.raises(ConfigurationError, match=r"ledger/more\.txt is a link to nothing"):
+        ledger.read_ledger(storage)
+    (tmp_path / "gone.txt").write_text("b\n")
+    assert ledger.read_ledger(storage) == ["a", "b"]
+
+
+def test_what_a_txt_may_not_hold_others_may(storage: Storage) -> None:
+    """An id is refused only where it shows that the file is of another kind."""
+    storage.write_bytes("ledger/a.txt", b"a\njob_id\n")
+    storage.write_bytes("ledger/b.csv", b'job_id\n"b,c"\n')
+    storage.write_bytes("ledger/c.jsonl", b'{"job_id":"{d}"}\n')
+    assert ledger.read_ledger(storage) == ["a", "job_id", "b,c", "{d}"]
 
 
 def test_adds_only_what_is_new(storage: Storage) -> None:
@@ -170,7 +196,18 @@ def test_adding_known_jobs_writes_nothing(tmp_path: Path, storage: Storage) -> N
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("wrong", ["my job", "", "#a", "a\nb"])
+def test_what_is_added_can_be_read_back(storage: Storage) -> None:
+    """The word job_id is refused where it would be the file's first line, and only there."""
+    assert ledger.add_jobs(storage, ["a", "job_id"], "one") == 2
+    assert ledger.read_ledger(storage) == ["a", "job_id"]
+    storage.remove("ledger/one.txt")
+    storage.write_bytes("ledger/a.txt", b"a\n")
+    with pytest.raises(ConfigurationError, match="the given ids: 'job_id' is no job id"):
+        ledger.add_jobs(storage, ["a", "job_id"], "two")
+    assert ledger.read_ledger(storage) == ["a"]
+
+
+@pytest.mark.parametrize("wrong", ["my job", "", "#a", "a\nb", "a,b", '"a"', "{}", "a;b"])
 def test_a_wrong_id_adds_nothing(tmp_path: Path, storage: Storage, wrong: str) -> None:
     """One id that could not be read back refuses them all."""
     before = tree(tmp_path)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from lake_kit import (
-    NOON,
     Landing,
     lake_of,
     land,
@@ -23,9 +22,9 @@ from lake_kit import (
 
 from transforms import lake, pipeline, raw
 from transforms.errors import ConfigurationError
-from transforms.reports import FlattenReport, ImportReport
+from transforms.reports import FlattenReport, ImportReport, Skipped
 from transforms.settings import MIB, Settings, SourceSettings
-from transforms.source import Reply, is_final
+from transforms.source import is_final
 
 PROCESSING = b'{"JobStatus":"Processing","JobId":"waiting"}'
 FAILED = b'{"JobStatus":"Fail","JobId":"failed"}'
@@ -86,7 +85,8 @@ def test_an_import_says_what_became_of_each_file(tmp_path: Path, settings: Setti
         _save(tmp_path, "refused.json", REFUSED),
     ]
     report = pipeline.import_replies(settings, files)
-    assert (report.landed, report.unchanged, report.skipped) == (3, 0, ("waiting",))
+    waiting = Skipped("waiting", "not final yet, its JobStatus is Processing")
+    assert (report.landed, report.unchanged, report.skipped) == (3, 0, (waiting,))
     assert list(report.raw_files) == raw.list_raw(lake_of(settings))
     assert _landed(settings) == {"a": titled("A"), "failed": FAILED, "refused": REFUSED}
     (rows,) = [raw.read_raw(lake_of(settings), file).to_pylist() for file in report.raw_files]
@@ -143,6 +143,79 @@ def test_of_two_files_of_a_job_the_later_counts(
     assert [row["title"] for row in rows_of(lake_of(small), "meta_titles")] == [titles[-1]]
 
 
+THROTTLED = b'{"Code":"Throttling.User","Message":"slow down"}'
+FIVE = success(*(("Meta", {"title": str(n)}) for n in range(5)))
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (THROTTLED, "Throttling.User: no answer about the job, ask the service again"),
+        (b'{"code":"InternalError"}', "InternalError: no answer about the job"),
+        (b'{"Code":"ServiceUnavailable","JobStatus":null}', "ServiceUnavailable: no answer"),
+        (b'{"Code":"Forbidden.RAM"}', "Forbidden.RAM: the service refused whoever asked"),
+        (b'{"Code":"SignatureDoesNotMatch"}', "SignatureDoesNotMatch: the service refused"),
+        (b'{"JobStatus":"Submitted"}', "not final yet, its JobStatus is Submitted"),
+        (b'{"JobStatus":"success"}', "its JobStatus 'success' is not known"),
+        (b'{"JobStatus":"Canceled\\u001b[2J"}', "its JobStatus 'Canceled\\x1b[2J' is not known"),
+    ],
+)
+@pytest.mark.parametrize("held", [True, False])
+def test_a_saved_reply_that_answers_nothing_is_skipped(
+    tmp_path: Path, settings: Settings, body: bytes, why: str, *, held: bool
+) -> None:
+    """Errors that may pass, and states that are not final, close no job and replace no reply."""
+    if held:
+        land(lake.open_lake(settings.lake_root, create=True), Landing("a", FIVE))
+    report = pipeline.import_replies(settings, [_save(tmp_path, "a.json", body)])
+    (skipped,) = report.skipped
+    assert (report.landed, report.unchanged, report.raw_files) == (0, 0, ())
+    assert skipped.job_id == "a"
+    assert skipped.reason.startswith(why)
+    assert _landed(settings) == ({"a": FIVE} if held else {})
+
+
+@pytest.mark.parametrize("body", [REFUSED, b'{"Results":null}', b'{"JobStatus":7}'])
+def test_an_error_never_replaces_a_reply_with_a_status(
+    tmp_path: Path, settings: Settings, body: bytes
+) -> None:
+    """A job that once had a JobStatus keeps it, however the reply without one came to be saved."""
+    file = _save(tmp_path, "a.json", body)
+    assert pipeline.import_replies(settings, [file]).landed == 1
+    later = _save(tmp_path, "better.json", FIVE)
+    assert pipeline.import_replies(settings, [later], job_id="a").landed == 1
+    before = tree(settings.home)
+    newer = _save(tmp_path, "a.json", body + b" ")
+    report = pipeline.import_replies(settings, [newer, _save(tmp_path, "b.json", body)])
+    assert report.skipped == (Skipped("a", "it has no JobStatus, and a reply with one is there"),)
+    assert report.landed == 1
+    assert _landed(settings).keys() == {"a", "b"}
+    pipeline.flatten(settings)
+    assert len(rows_of(lake_of(settings), "meta_titles")) == 5
+    assert before.items() <= tree(settings.home).items()
+
+
+@pytest.mark.parametrize("names", [("1.json", "2.json"), ("2.json", "1.json")])
+def test_an_error_yields_to_a_status_in_one_import(
+    tmp_path: Path, settings: Settings, names: tuple[str, str]
+) -> None:
+    """Of two files of a job, the one with a JobStatus lands, in whatever order they are given."""
+    _save(tmp_path, "1.json", _named(FIVE, "a"))
+    _save(tmp_path, "2.json", _named(REFUSED, "a"))
+    report = pipeline.import_replies(settings, [tmp_path / name for name in names])
+    assert (report.landed, [skipped.job_id for skipped in report.skipped]) == (1, ["a"])
+    assert _landed(settings) == {"a": _named(FIVE, "a")}
+
+
+def test_a_message_shows_no_key_of_the_lake(tmp_path: Path) -> None:
+    """A raw file that is not there is told without the keys in the lake's URI."""
+    new_home(tmp_path, [Landing("a", titled("A"))])
+    settings = Settings(lake=f"file://{tmp_path}/lake?secret_key=S3CRET")
+    with pytest.raises(ConfigurationError) as caught:
+        pipeline.flatten_batches(settings, ["raw/nothing.parquet"])
+    assert "S3CRET" not in str(caught.value)
+
+
 def _missing(folder: Path) -> Path:
     return folder / "missing.json"
 
@@ -169,6 +242,8 @@ def _file(body: bytes, name: str = "wrong.json") -> Callable[[Path], Path]:
         (_file(b"[" + titled("S3CRET") + b"]"), "is no reply: expected an object"),
         (_file(b'"S3CRET"'), "is no reply: expected an object"),
         (_file(b"null"), "is no reply: expected an object"),
+        (_file(b"{}"), "has neither JobStatus nor Results nor Code"),
+        (_file(b'{"title": "S3CRET", "RequestId": "r"}'), "is no reply: it has neither JobStatus"),
         (_file(titled("A"), "copy (1).json"), "give one with --job-id"),
         (_file(_named(titled("A"), "a\nb")), "give one with --job-id"),
     ],
@@ -269,8 +344,8 @@ def test_batches_flattened_one_by_one_make_the_same_lake(tmp_path: Path) -> None
     stale = pipeline.stale_batches(apart)
     assert stale == raw.list_raw(lake_of(apart))
     for raw_file in reversed(stale):
-        assert pipeline.flatten_batch(apart, raw_file).batches == 1
-        assert pipeline.flatten_batch(apart, raw_file) == FlattenReport(unchanged=1)
+        assert pipeline.flatten_batches(apart, [raw_file]).batches == 1
+        assert pipeline.flatten_batches(apart, [raw_file]) == FlattenReport(unchanged=1)
     assert pipeline.stale_batches(apart) == []
     assert tree(apart.home) == tree(whole.home)
 
@@ -279,7 +354,7 @@ def test_a_batch_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Flattening a raw file that does not exist is one clear error."""
     settings = new_home(tmp_path, [Landing("a", titled("A"))])
     with pytest.raises(ConfigurationError, match=r"raw/nothing.parquet is no raw file of"):
-        pipeline.flatten_batch(settings, "raw/nothing.parquet")
+        pipeline.flatten_batches(settings, ["raw/nothing.parquet"])
 
 
 def test_too_long_a_blob_is_quarantined(tmp_path: Path) -> None:
@@ -317,27 +392,22 @@ def test_a_job_that_landed_meanwhile_is_not_asked_for(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
-def _reply(body: bytes, error_code: str | None = None) -> Reply:
-    return Reply("a", NOON, 200, error_code, body, "api")
-
-
 @pytest.mark.parametrize(
-    ("reply", "status", "final"),
+    ("body", "final"),
     [
-        (_reply(b'{"JobStatus":"Success"}'), "Success", True),
-        (_reply(FAILED), "Fail", True),
-        (_reply(PROCESSING), "Processing", False),
-        (_reply(b'{"JobStatus":"Submitted"}'), "Submitted", False),
-        (_reply(b'{"JobStatus":7}'), "Malformed", True),
-        (_reply(b"{}"), "Malformed", True),
-        (_reply(b"<html>"), "Malformed", True),
-        (_reply(REFUSED, "JobNotFound"), "Rejected", True),
+        (b'{"JobStatus":"Success"}', True),
+        (FAILED, True),
+        (PROCESSING, False),
+        (b'{"JobStatus":"Submitted"}', False),
+        (b'{"JobStatus":"Canceled"}', False),
+        (b'{"JobStatus":7}', True),
+        (b"{}", True),
+        (b"<html>", True),
     ],
 )
-def test_a_reply_counts_by_its_status(reply: Reply, status: str, *, final: bool) -> None:
-    """Replies are counted by JobStatus; one without it is final: asking again changes nothing."""
-    assert pipeline._status_of(reply) == status
-    assert is_final(reply.body) == final
+def test_a_reply_is_final_by_its_status(body: bytes, *, final: bool) -> None:
+    """A reply without a status is final: asking again changes nothing."""
+    assert is_final(body) == final
 
 
 LANDS_64_MB = """

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,6 +68,14 @@ def _words(home: Path) -> str:
 
 def _versions(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "versions").iterdir())
+
+
+def _alter(database: Path, *statements: str) -> None:
+    """Writes to a published file as someone does who opened it for writing, against its mode."""
+    database.chmod(0o644)
+    with duckdb.connect(database) as connection:
+        for statement in statements:
+            connection.execute(statement).fetchall()
 
 
 def test_the_first_publish(tmp_path: Path) -> None:
@@ -132,13 +141,13 @@ def test_old_versions_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _words(home) == "one two"
 
 
+def _refuse_link(*_: object) -> None:
+    raise OSError(errno.EPERM, "no links here")
+
+
 def test_where_links_fail_the_file_is_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filesystem without hard links costs a second copy, nothing else."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EPERM, "no links here")
-
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "link", _refuse_link)
     report = publish(home)
     version = home / "versions" / f"{report.version}.duckdb"
     assert not version.samefile(home / PUBLISHED)
@@ -147,6 +156,73 @@ def test_where_links_fail_the_file_is_copied(home: Path, monkeypatch: pytest.Mon
     assert publish(home).version == report.version
     version.unlink()
     assert read_version(home) == "warehouse"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o444), (0o027, 0o440)])
+def test_what_is_published_cannot_be_written_to(home: Path, umask: int, mode: int) -> None:
+    """Published file and version are read-only, for as many as the umask lets read."""
+    before = os.umask(umask)
+    try:
+        report = publish(home)
+    finally:
+        os.umask(before)
+    for file in (home / PUBLISHED, home / "versions" / f"{report.version}.duckdb"):
+        assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM asr_segments",
+        "DELETE FROM batches",
+        "ALTER TABLE batches RENAME TO lots",
+        "ALTER TABLE cognition_meta DROP COLUMN sql_digest",
+    ],
+)
+def test_a_published_file_that_was_written_to_is_put_right(
+    home: Path, monkeypatch: pytest.MonkeyPatch, harm: str, *, links: bool
+) -> None:
+    """What someone wrote past the loader is replaced from the build, and its version is gone."""
+    if not links:
+        monkeypatch.setattr(os, "link", _refuse_link)
+    good = publish(home, now=NOON)
+    assert not good.altered
+    _alter(home / PUBLISHED, harm)
+    report = publish(home, now=NOON + timedelta(minutes=1))
+    assert (report.changed, report.altered) == (True, True)
+    assert _words(home) == "one two"
+    assert read_version(home) == report.version
+    kept = {f"{good.version}.duckdb"} if not links else set()
+    assert {name for name in _versions(home) if good.version[-8:] in name} == {
+        f"{report.version}.duckdb",
+        *kept,
+    }
+    again = publish(home)
+    assert (again.changed, again.altered) == (False, False)
+
+
+def test_a_file_that_was_written_to_gives_way_to_new_content(home: Path) -> None:
+    """Of an altered file nothing is kept when there is something newer to publish, either."""
+    _alter(home / PUBLISHED, "DELETE FROM asr_segments")
+    report = publish(home)
+    assert (report.changed, report.altered) == (True, True)
+    assert _versions(home) == [f"{report.version}.duckdb"]
+    assert _words(home) == "one two"
+
+
+def test_where_modes_fail_publishing_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filesystem without modes cannot protect the file; that it was written to is seen still."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no modes here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "chmod", refuse)
+        assert publish(home).changed
+        assert not publish(home).changed
+    _alter(home / PUBLISHED, "DELETE FROM asr_segments")
+    assert publish(home).altered
 
 
 # Readers and writers
@@ -189,6 +265,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def _leave_a_log(database: Path) -> None:
     """Someone writes to a published file and is killed: a write-ahead log stays beside it."""
+    database.chmod(0o644)
     with Helper(WRITES, database) as writer:
         assert writer.hear() == "wrote"
         writer.tell()
@@ -198,6 +275,7 @@ def _leave_a_log(database: Path) -> None:
 
 def test_someone_writing_to_the_published_file_is_named(home: Path) -> None:
     """A live writer would leave its log beside the new file: publishing waits for it to go."""
+    (home / PUBLISHED).chmod(0o644)
     with Helper(WRITES, home / PUBLISHED) as writer:
         assert writer.hear() == "wrote"
         with pytest.raises(WarehouseLockedError, match=rf"PID {writer.process.pid}\): let it"):
@@ -208,10 +286,14 @@ def test_someone_writing_to_the_published_file_is_named(home: Path) -> None:
 
 def test_a_log_left_behind_does_not_reach_the_new_file(home: Path) -> None:
     """A killed writer's log goes into the file it belongs to, and never into the next one."""
+    published = publish(home)
     _leave_a_log(home / PUBLISHED)
-    assert publish(home).changed
+    (home / PUBLISHED).chmod(0o444)
+    report = publish(home, now=NOON)
+    assert (report.changed, report.altered) == (True, True)
     assert not wal_of(home / PUBLISHED).exists()
     assert _words(home) == "one two"
+    assert f"{published.version}.duckdb" not in _versions(home)
 
 
 def test_a_log_of_a_file_that_is_gone_is_removed(home: Path) -> None:
@@ -324,6 +406,8 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
     for owner, name in (
         (shutil, "copyfile"),
+        (os, "utime"),
+        (os, "chmod"),
         (os, "fsync"),
         (os, "link"),
         (Path, "replace"),
@@ -336,7 +420,7 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
 STEPS = [
     *("mkdir", "mkdir"),  # for the lock, for versions/
-    *("copyfile", "fsync", "replace", "fsync", "unlink"),  # the version, whole or absent
+    *("copyfile", "utime", "chmod", "fsync", "replace", "fsync", "unlink"),  # whole or absent
     *("unlink", "link", "replace", "fsync", "unlink"),  # the swap
     "unlink",  # the oldest version
 ]

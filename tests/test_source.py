@@ -41,6 +41,7 @@ from transforms.source import (
     StoppedError,
     Unanswered,
     pace,
+    reply_code,
     reply_status,
     sdk,
 )
@@ -605,6 +606,22 @@ def test_ids_are_taken_only_as_needed(service: Service) -> None:
     assert max(ahead) == 4
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"Code":"JobNotFound"}', "JobNotFound"),
+        (b'{"code":"JobNotFound","JobStatus":null}', "JobNotFound"),
+        (b'{"Code":"OK","JobStatus":"Success"}', None),
+        (b'{"Code":404}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_an_error_code_stands_where_no_status_does(body: bytes, code: str | None) -> None:
+    """A Code makes a reply an error only where there is no JobStatus beside it."""
+    assert reply_code(body) == code
+
+
 def test_rejected_and_unanswered_jobs_do_not_stop_the_others(service: Service) -> None:
     """Each job ends as a reply, an error reply or unanswered; every one is accounted for."""
     service.scripts["gone"] = [Scripted(404, error_body("JobNotFound"))]
@@ -959,6 +976,17 @@ def test_a_broken_credential_chain_is_a_refusal(
         source.query("job-1")
     assert KEY_SECRET not in str(caught.value)
     assert service.seen == []
+
+
+def test_the_credential_chain_prints_no_traceback(service: Service, tmp_path: Path) -> None:
+    """A place of the chain that fails is told by our one line, not by the SDK's log."""
+    told = CHAIN + (
+        "import logging\n"
+        "try: raise ValueError('no metadata here')\n"
+        "except ValueError: logging.getLogger('credentials').exception('chain')\n"
+    )
+    done = run_python(told, tmp_path, COGNITION_ENDPOINT=service.place, COGNITION_PROTOCOL="http")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_importing_the_source_imports_no_sdk(tmp_path: Path) -> None:

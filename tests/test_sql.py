@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from warehouse_lake import Row, Rows, commit, job, merge, new_lake, result, speech
 
@@ -255,6 +257,41 @@ def test_busiest_minutes(gala: Path) -> None:
         ("job-b", 1, 1, "Li Na", 0.0),
         ("job-b", 2, 1, "Li Na", 0.0),
     ]
+
+
+def _ask(name: str, tables: Mapping[str, str], **parameters: str) -> list[tuple[Any, ...]]:
+    """Answers a query over tables that hold only what it reads, given as VALUES lists."""
+    sql = (paths.sql_dir() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    with duckdb.connect() as connection:
+        for heading, rows in tables.items():
+            name, values = heading.split("(")[0], f"(VALUES {rows}) AS {heading}"
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {values}")
+        return connection.execute(sql, parameters or None).fetchall()
+
+
+@pytest.mark.parametrize(("shown_at", "found"), [(22.0, 1), (22.001, 0), (0.0, 1)])
+def test_a_phrase_is_near_within_ten_seconds(shown_at: float, found: int) -> None:
+    """Ten seconds after the sentence's end is near, a millisecond more is not."""
+    tables = {
+        "asr_segments(job_id, start_seconds, end_seconds, content)": "('a', 10.0, 12.0, 'tea')",
+        "ocr_frames(job_id, result_index, frame_index, at_seconds)": f"('a', 0, 0, {shown_at})",
+        "ocr_texts(job_id, result_index, frame_index, content)": "('a', 0, 0, 'TEA')",
+    }
+    answer = _ask("phrase_in_speech_and_on_screen", tables, phrase="tea")
+    assert len(answer) == found
+
+
+def test_a_span_of_days_is_no_appearance() -> None:
+    """A mistaken end does not fill a million minutes; a whole day still counts."""
+    keys = "job_id, result_index, person_index"
+    tables = {
+        f"video_persons({keys}, name)": "('a', 0, 0, 'x'), ('b', 0, 0, 'y')",
+        f"video_person_occurrences({keys}, start_seconds, end_seconds)": (
+            "('a', 0, 0, 0.0, 86400.001), ('b', 0, 0, 30.0, 61.0)"
+        ),
+        "asr_segments(job_id, start_seconds, end_seconds)": "('z', 0.0, 1.0)",
+    }
+    assert _ask("busiest_minutes", tables) == [("b", 0, 1, "y", 0.0), ("b", 1, 1, "y", 0.0)]
 
 
 def _sql_files() -> list[Path]:

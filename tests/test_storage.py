@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -17,9 +18,8 @@ import pytest
 from lake_kit import ObjectStore, child_environment, run_python, staged, tree
 
 from transforms import storage as storage_module
-from transforms.errors import ConfigurationError
+from transforms.errors import ConfigurationError, RetryableError
 from transforms.storage import (
-    FORGOTTEN_SECONDS,
     STAGING,
     Storage,
     name_of,
@@ -28,6 +28,7 @@ from transforms.storage import (
 )
 
 HOST = socket.gethostname()
+A_DAY = 24 * 60 * 60
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -252,11 +253,11 @@ def _dead_pid() -> int:
         (lambda: f"a.bin@{HOST}.{os.getpid()}", 0, True),
         (lambda: f"a.bin@{HOST}.1", 0, True),  # not ours to signal, yet running
         (lambda: f"a.bin@another.{HOST}.{_dead_pid()}", 0, True),
-        (lambda: f"a.bin@another.{HOST}.{_dead_pid()}", FORGOTTEN_SECONDS - 60, True),
-        (lambda: f"a.bin@another.{HOST}.{_dead_pid()}", FORGOTTEN_SECONDS + 60, False),
-        (lambda: f"a.bin@{HOST}.{os.getpid()}", FORGOTTEN_SECONDS + 60, False),
+        (lambda: f"a.bin@another.{HOST}.{_dead_pid()}", A_DAY - 60, True),
+        (lambda: f"a.bin@another.{HOST}.{_dead_pid()}", A_DAY + 60, False),
+        (lambda: f"a.bin@{HOST}.{os.getpid()}", A_DAY + 60, False),
         (lambda: "a@b", 0, True),  # of unknown making
-        (lambda: "a.bin", FORGOTTEN_SECONDS + 60, True),
+        (lambda: "a.bin", A_DAY + 60, True),
     ],
 )
 def test_only_dead_writers_are_cleaned_up_after(
@@ -346,12 +347,57 @@ def test_a_place_out_of_reach_is_one_clear_line(uri: str) -> None:
         ("/data/a@b/lake?x", "/data/a@b/lake?x"),
         ("s3://bucket/lake", "s3://bucket/lake"),
         ("s3://id:se/c@ret@bucket/lake?access_key=x", "s3://bucket/lake"),
-        ("s3://bucket/lake?secret_key=x@y", "s3://y"),
+        ("s3://bucket/lake?secret_key=x@y", "s3://bucket/lake"),
+        ("s3://b/p?access_key=AK&secret_key=SK@LEAK&zz=1", "s3://b/p"),
+        ("s3://id:secret@b/p?x=1@2", "s3://b/p"),
+        ("s3://id:se?cret@b/p", "s3://..."),
+        ("s3://id:se?cret/@b/p?q=1", "s3://..."),
+        ("s3://host:9000/lake", "s3://host:9000/lake"),
     ],
 )
 def test_messages_show_no_secret_of_a_uri(uri: str, shown: str) -> None:
     """A URI is shown without keys and options, even if that costs a part of its path."""
     assert without_secrets(uri) == shown
+
+
+def test_an_error_of_the_system_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, which Arrow tells without a place, is told with the file being written."""
+
+    def full(sink: pa.NativeFile) -> NoReturn:
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        Storage.at(str(tmp_path)).write("x/a.bin", full)
+    assert caught.value.filename == str(tmp_path / "x/a.bin")
+    assert caught.value.strerror == os.strerror(errno.ENOSPC)
+
+
+def test_a_store_that_does_not_answer_is_worth_another_try() -> None:
+    """Each way of reaching a store that is gone ends as one retryable error without its text."""
+    store = ObjectStore()
+
+    def gone(*_: object) -> NoReturn:
+        raise OSError("AWS Error NETWORK_CONNECTION during HeadObject: http://x/?Signature=S3CRET")
+
+    store.get_file_info = store.get_file_info_selector = gone  # type: ignore[method-assign]
+    store.open_input_file = store.before_put = gone  # type: ignore[method-assign]
+    storage = store.storage()
+    for reach in (
+        lambda: storage.exists("a"),
+        lambda: storage.list("a"),
+        lambda: storage.folders("a"),
+        lambda: storage.read("a"),
+        lambda: storage.open("a"),
+        lambda: storage.write_bytes("a", b"-"),
+        lambda: storage.remove("a"),
+    ):
+        with pytest.raises(RetryableError) as caught:
+            reach()
+        said = str(caught.value)
+        assert "bucket/lake cannot be reached (NETWORK_CONNECTION): check COGNITION_LAKE" in said
+        assert "S3CRET" not in said
 
 
 def test_names_and_hashes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 import signal
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from transforms.layout import Column, Table
 from transforms.storage import Storage
 from transforms.warehouse import (
     BatchChangedError,
+    BuildWriteError,
     LoadError,
     load_batches,
     published_batches,
@@ -281,6 +283,75 @@ def test_an_insert_that_loses_rows_rolls_back(
     assert ask_build(home, "SELECT count(*) FROM jobs") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (duckdb.IOException("IO Error: No space left on device"), "free space .*cognition load"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: a block\n\nHints:"), "more memory"),
+        (duckdb.FatalException("FATAL Error: No space left on device"), "free space"),
+    ],
+)
+def test_a_lack_of_disk_or_memory_is_not_the_batchs_fault(  # noqa: PLR0913, PLR0917 - fixtures
+    storage: Storage,
+    home: Path,
+    contracts: Contracts,
+    monkeypatch: pytest.MonkeyPatch,
+    error: duckdb.Error,
+    remedy: str,
+) -> None:
+    """What DuckDB lacks is said in its words, with a remedy that helps; the batch is not blamed."""
+    commit(storage, "b1", speech_job("job-1", HELLO))
+    honest = loading.fetch
+
+    def lacking(connection: loading.Connection, sql: str, *given: Mapping[str, object]) -> object:
+        if sql.startswith('INSERT INTO "asr_segments"'):
+            raise error
+        return honest(connection, sql, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "fetch", lacking)
+        with pytest.raises(BuildWriteError, match=remedy) as caught:
+            load_batches(storage, contracts, home)
+    first = str(error).splitlines()[0]
+    assert f"cannot load batch b1 into {home / BUILD}: {first};" in str(caught.value)
+    assert "flatten" not in str(caught.value)
+    assert load_batches(storage, contracts, home).loaded == ("b1",)
+
+
+FILLS = """
+import resource, sys
+from pathlib import Path
+from transforms.contract import load_contracts
+from transforms.lake import open_lake
+from transforms.warehouse import BuildWriteError, load_batches
+
+storage, home = open_lake(sys.argv[1]), Path(sys.argv[2])
+room = (home / "build.duckdb").stat().st_size + 100_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+try:
+    load_batches(storage, load_contracts(), home)
+except BuildWriteError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("rows", [60_000, 150_000], ids=["log", "file"])
+def test_no_room_for_the_build_is_one_clear_line(
+    storage: Storage, home: Path, contracts: Contracts, rows: int
+) -> None:
+    """Refused by the system in log or file, at insert or commit, a batch leaves nothing behind."""
+    load_batches(storage, contracts, home)
+    words = (hashlib.sha256(bytes([n % 256, n // 256 % 256, n // 65536])) for n in range(rows))
+    sentences = ((float(n), n + 0.5, word.hexdigest()) for n, word in enumerate(words))
+    commit(storage, "b1", speech_job("job-1", *sentences))
+    said = run_python(FILLS, storage.root, home)
+    assert said.stdout.startswith("cannot load batch b1 into "), said.stderr
+    assert said.stdout.count("\n") == 1
+    assert "free space" in said.stdout
+    assert ask_build(home, "SELECT count(*) FROM jobs") == [(0,)]
+    assert load_batches(storage, contracts, home).rows["asr_segments"] == rows
+
+
 def _with_column(contracts: Contracts, table: str, column: Column) -> Contracts:
     """Returns the contracts with one more column in a system table."""
     changed = dataclasses.replace(
@@ -347,7 +418,37 @@ def test_views_that_left_the_sql_folder_leave_the_build(
     ) == [("dictionary",)]
 
 
-# Whose file it is
+# Whose lake and whose file it is
+
+
+def test_a_build_made_before_lakes_had_ids_goes_on(
+    storage: Storage, home: Path, contracts: Contracts
+) -> None:
+    """A lake and a build without ids belong together; a lake with one is another lake."""
+    storage.write_bytes("lake.json", b'{"format": 1}')
+    commit(storage, "b1", speech_job("job-1", HELLO))
+    load_batches(storage, contracts, home)
+    change_build(home, "ALTER TABLE cognition_meta DROP COLUMN lake_id")
+    before = (home / BUILD).read_bytes()
+    storage.write_bytes("lake.json", b'{"format": 1, "lake_id": "other"}')
+    with pytest.raises(ConfigurationError, match=rf"{BUILD} .*another lake than {storage.root}:"):
+        load_batches(storage, contracts, home)
+    assert (home / BUILD).read_bytes() == before
+    storage.write_bytes("lake.json", b'{"format": 1}')
+    assert load_batches(storage, contracts, home).unchanged == 1
+    assert ask_build(home, "SELECT lake_id FROM cognition_meta") == [("",)]
+
+
+def test_a_lake_that_goes_away_under_the_load_takes_nothing_along(
+    storage: Storage, home: Path, contracts: Contracts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lake unmounted between opening and reading is an error, not a lake without batches."""
+    commit(storage, "b1", speech_job("job-1", HELLO))
+    load_batches(storage, contracts, home)
+    shutil.rmtree(storage.root)
+    with pytest.raises(ConfigurationError, match="no lake at"):
+        load_batches(storage, contracts, home)
+    assert ask_build(home, "SELECT job_id FROM jobs") == [("job-1",)]
 
 
 def test_a_foreign_database_is_left_alone(

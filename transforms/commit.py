@@ -156,7 +156,11 @@ def _made(commits: Mapping[str, lake.Commit], raw_file: str, wanted: Mapping[str
 
 
 def _lock(storage: Storage, batch_id: str) -> AbstractContextManager[object]:
-    """Two processes never make one batch at once; on an object store the scheduler sees to it."""
+    """Two processes never make one batch at once; on an object store the scheduler sees to it.
+
+    The lock's empty file stays, one a batch: were it removed, a process that waits for the removed
+    one and a process that makes a new one would both go on.
+    """
     if storage.local is None:
         return nullcontext()
     folder = storage.local / LOCKS

@@ -27,6 +27,10 @@ from transforms.json_text import to_pointer
 from transforms.layout import Schema, Table, compile_result, compile_table, read_type
 
 T = TypeVar("T")
+SYSTEM_TABLES = frozenset(
+    {"jobs", "results", "quarantine", "unmapped_fields", "unknown_results", "batches"}
+)
+"""Tables of our own that the code fills by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +119,21 @@ def load_contracts(folder: Path | None = None) -> Contracts:
     reply = folder / "reply.schema.json"
     if reply not in documents:
         raise ConfigurationError(f"{reply} is missing: copy it from the shipped schemas")
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    digest = _digest(folder, files)
     gate = _compile(compile_gate, reply, documents)
     contracts = Contracts(types, gate, {table.name: table for table in system}, digest)
+    if missing := SYSTEM_TABLES - contracts.system.keys():
+        raise ConfigurationError(
+            f"{folder}/tables has no schema of {', '.join(sorted(missing))}: "
+            "copy it from the shipped schemas"
+        )
     _refuse_shared_names([*system, *(t for c in contracts.distinct for t in c.tables)])
     return contracts
+
+
+def _digest(folder: Path, files: Iterable[Path]) -> str:
+    parts = (f"{f.relative_to(folder).as_posix()}\n".encode() + f.read_bytes() for f in files)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def compile_gate(schema: Schema) -> Gate:

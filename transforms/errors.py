@@ -35,6 +35,10 @@ class RetryableError(CognitionError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class LakeUnreachableError(RetryableError):
+    """The object store of the lake did not answer, or not us."""
+
+
 class RejectedJobError(CognitionError):
     """The service will never answer this job: unknown or expired. It is recorded; the run goes on.
 

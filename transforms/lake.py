@@ -7,6 +7,8 @@ last and is the commit. Without its marker a batch does not exist, whatever file
 from __future__ import annotations
 
 import dataclasses
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,9 @@ FORMAT_FILE = "lake.json"
 MARKERS = "batches"
 TABLES = "tables"
 ROW_GROUP_ROWS = 256 * 1024
+_TABLE_FILE = re.compile(  # a batch is named by `raw.write_raw`
+    rf"{TABLES}/[^/]+/month=\d{{4}}-\d{{2}}/\d{{8}}T\d{{6}}-[0-9a-f]{{12}}\.parquet"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,11 @@ class Commit:
 
     Attributes:
         batch_id: Name of the batch.
-        inputs: What the batch is a function of: raw file and sha256, superseded replies left out,
-            digest of the schemas, package version. Two equal inputs give equal bytes.
-        facts: Counts and times of the batch, as in the table `batches`.
+        inputs: What the batch is a function of: name of the raw file, which is never changed, rows
+            left out as superseded, digest of the schemas, version of the flattening. Two equal
+            inputs give equal bytes.
+        facts: Counts and times of the batch, sha256 of the raw file and version of the package, as
+            in the table `batches`.
         totals: Rows per table: `source`, `loaded`, `quarantined`.
         files: The batch's Parquet files.
     """
@@ -70,7 +77,7 @@ def open_lake(uri: str, *, create: bool = False) -> Storage:
     """
     storage, shown = Storage.at(uri), without_secrets(uri)
     if storage.exists(FORMAT_FILE):
-        _check_format(storage, shown)
+        _read_format(storage, shown)
     elif not create:
         raise ConfigurationError(
             f"no lake at {shown}: make one with `cognition ingest` or `import`"
@@ -82,8 +89,31 @@ def open_lake(uri: str, *, create: bool = False) -> Storage:
             f"{shown} holds files but no {FORMAT_FILE}, so it is no lake: choose an empty folder"
         )
     else:
-        storage.write_bytes(FORMAT_FILE, orjson.dumps({"format": FORMAT}) + b"\n")
+        document = {"format": FORMAT, "lake_id": uuid.uuid4().hex}
+        # Who made the lake meanwhile has given it its id: ours is nowhere but in this file.
+        storage.write_bytes(FORMAT_FILE, orjson.dumps(document) + b"\n", replace=False)
     return storage
+
+
+def read_lake_id(storage: Storage) -> str:
+    """Returns the id a lake keeps wherever it is moved; "" of one made before lakes had ids.
+
+    Raises:
+        ConfigurationError: The lake is no longer there.
+        LakeFormatError: Its format cannot be read.
+    """
+    place = place_of(storage)
+    try:
+        return str(_read_format(storage, place).get("lake_id", ""))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"no lake at {place}: mount it or bring it back; nothing was changed"
+        ) from None
+
+
+def place_of(storage: Storage) -> str:
+    """Returns where a lake lies, for messages."""
+    return str(storage.local or storage.root)
 
 
 def write_parquet(storage: Storage, path: str, table: pa.Table) -> CommittedFile:
@@ -160,8 +190,8 @@ def clear(storage: Storage, month: str, batch_id: str) -> None:
 
 
 def list_tables(storage: Storage) -> list[str]:
-    """Returns the tables' Parquet files, committed or not."""
-    return storage.list(TABLES, ".parquet")
+    """Returns the tables' Parquet files, committed or not; other files there are none of ours."""
+    return [path for path in storage.list(TABLES, ".parquet") if _TABLE_FILE.fullmatch(path)]
 
 
 def marker_path(batch_id: str) -> str:
@@ -176,15 +206,17 @@ def _holds_others(storage: Storage) -> bool:
     return others and not storage.exists(FORMAT_FILE)
 
 
-def _check_format(storage: Storage, shown: str) -> None:
+def _read_format(storage: Storage, shown: str) -> Mapping[str, Any]:
     place = f"{shown}/{FORMAT_FILE}"
     try:
-        found = orjson.loads(memoryview(storage.read(FORMAT_FILE)))["format"]
+        document: dict[str, Any] = orjson.loads(memoryview(storage.read(FORMAT_FILE)))
+        found = document["format"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise LakeFormatError(
             f"{place} cannot be read: restore it from a copy of the lake"
         ) from None
     _require_format(found, place)
+    return document
 
 
 def _parse_marker(path: str, content: pa.Buffer) -> Commit:

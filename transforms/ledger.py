@@ -23,6 +23,10 @@ ID_LIMIT = 256
 SHOWN = 12
 """Characters of a wrong id in a message: a file that is no ledger may hold anything."""
 
+NOT_IN_TEXT = frozenset(',;{}"')
+"""What an id in a .txt never holds: it would be a CSV or JSON Lines by another name."""
+HEADER = "job_id"
+
 Placed = tuple[str, object]
 """Where something stands, such as `line 3`, and what should be a job id."""
 
@@ -36,8 +40,9 @@ def read_ledger(storage: Storage) -> list[str]:
         ConfigurationError: A file is no ledger; the message names it and what it must hold.
     """
     found: dict[str, None] = {}
+    _refuse_dangling(storage)
     for path in storage.list(FOLDER):
-        if not any(part.startswith(".") for part in PurePosixPath(path).parts):
+        if not _is_hidden(path):
             found.update(dict.fromkeys(_read(path, storage.read(path))))
     return list(found)
 
@@ -51,6 +56,9 @@ def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
     known = set(read_ledger(storage))
     given = dict.fromkeys(_checked(job, "the given ids") for job in job_ids)
     fresh = [job for job in given if job not in known]
+    for at, job in enumerate(fresh):
+        if wrong := _shows_another_kind(job, first=at == 0):
+            raise ConfigurationError(f"the given ids: {wrong}")
     if fresh:
         path = f"{FOLDER}/{name}.txt"
         if storage.exists(path):
@@ -66,6 +74,22 @@ def is_job_id(text: str) -> bool:
     begins with the `#` of a comment.
     """
     return 0 < len(text) <= ID_LIMIT and text.isprintable() and " " not in text and text[0] != "#"
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(path).parts)
+
+
+def _refuse_dangling(storage: Storage) -> None:
+    """Refuses links to nothing, which a listing passes over without a word."""
+    if storage.local is None:
+        return
+    for file in sorted((storage.local / FOLDER).rglob("*")):
+        path = file.relative_to(storage.local).as_posix()
+        if file.is_symlink() and not file.exists() and not _is_hidden(path):
+            raise ConfigurationError(
+                f"{path} is a link to nothing: bring its file back or remove the link"
+            )
 
 
 def _read(path: str, content: pa.Buffer) -> list[str]:
@@ -94,12 +118,15 @@ def _checked(job: object, place: str) -> str:
         said = "no job_id: give it" if job is None else "job_id is no text: quote or cast it"
         raise ConfigurationError(f"{place}: {said}, or remove the line")
     if not is_job_id(job := job.strip()):
-        start = repr(job[:SHOWN]) + "..." * (len(job) > SHOWN)
         raise ConfigurationError(
-            f"{place}: {start} is no job id (at most {ID_LIMIT} printable characters, no spaces): "
-            "correct or remove it"
+            f"{place}: {_start(job)} is no job id "
+            f"(at most {ID_LIMIT} printable characters, no spaces): correct or remove it"
         )
     return job
+
+
+def _start(text: str) -> str:
+    return repr(text[:SHOWN]) + "..." * (len(text) > SHOWN)
 
 
 def _from_text(content: pa.Buffer) -> Iterator[Placed]:
@@ -107,9 +134,22 @@ def _from_text(content: pa.Buffer) -> Iterator[Placed]:
         lines = content.to_pybytes().decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError("it is no text in UTF-8") from None
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
+    first = True
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if line and not line.startswith("#"):
+            if wrong := _shows_another_kind(line, first=first):
+                raise ValueError(f"line {number}: {wrong}")
+            first = False
             yield f"line {number}", line
+
+
+def _shows_another_kind(job: str, *, first: bool) -> str | None:
+    """Tells what makes an id, or the first, that of another kind of file than .txt, or None."""
+    if first and job == HEADER:
+        return f"{HEADER!r} is no job id but a header: rename the file to .csv"
+    if NOT_IN_TEXT.isdisjoint(job):
+        return None
+    return f"{_start(job)} is no job id of a .txt: rename the file to .csv or .jsonl if it is one"
 
 
 def _from_csv(content: pa.Buffer) -> Iterator[Placed]:

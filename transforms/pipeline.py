@@ -7,7 +7,7 @@ any time and then finds nothing left to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from pathlib import Path
@@ -15,9 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from transforms import lake, ledger, raw, warehouse
-from transforms.commit import commit_raw_file, make_plan
+from transforms.commit import Plan, commit_raw_file, make_plan
 from transforms.contract import Contracts, load_contracts
-from transforms.errors import ConfigurationError
+from transforms.errors import ConfigurationError, RetryableError
+from transforms.landing import land_answers
 from transforms.reports import (
     FlattenReport,
     ImportReport,
@@ -26,11 +27,10 @@ from transforms.reports import (
     Status,
     no_progress,
 )
-from transforms.saved import open_saved, read_saved
+from transforms.saved import import_saved, read_saved
 from transforms.settings import Settings, SourceSettings
-from transforms.source import CognitionSource, Reply, Unanswered, is_final, reply_status
 from transforms.status import read_status
-from transforms.storage import Storage
+from transforms.storage import Storage, without_secrets
 from transforms.warehouse import LoadReport, checks
 from transforms.warehouse import publish as publishing
 from transforms.warehouse.checks import CheckReport
@@ -70,16 +70,14 @@ def ingest(
     settings: Settings, source: SourceSettings, *, progress: Progress = no_progress
 ) -> IngestReport:
     """Asks the service for every pending job and lands the final replies in raw."""
-    storage = lake.open_lake(settings.lake_root, create=True)
-    known, pending = _known_and_pending(storage)
-    report = _query(storage, settings, source, pending, progress)
+    storage, known, pending = _known_and_pending(settings)
+    report = land_answers(storage, settings, source, pending, progress)
     return replace(report, known=len(known), pending=len(pending))
 
 
 def pending_batches(settings: Settings, *, size: int) -> list[list[str]]:
     """Returns the pending job ids in lists of at most `size`."""
-    storage = lake.open_lake(settings.lake_root, create=True)
-    _, pending = _known_and_pending(storage)
+    _, _, pending = _known_and_pending(settings)
     return [pending[start : start + size] for start in range(0, len(pending), size)]
 
 
@@ -90,11 +88,19 @@ def query_batch(
     *,
     progress: Progress = no_progress,
 ) -> IngestReport:
-    """Asks the service for some jobs; those landed meanwhile are not asked for again."""
+    """Asks the service for some jobs; those landed meanwhile are not asked for again.
+
+    Raises:
+        RetryableError: Not one of them was answered; they stay pending.
+    """
     storage = lake.open_lake(settings.lake_root, create=True)
     landed = {row.job_id for row in raw.read_index(storage)}
     pending = [job for job in job_ids if job not in landed]
-    return _query(storage, settings, source, pending, progress)
+    report = land_answers(storage, settings, source, pending, progress)
+    if report.unanswered and report.unanswered == report.queried:
+        jobs = f"{report.unanswered} of {report.queried} jobs got no answer"
+        raise RetryableError(f"{jobs}; the last: {report.unanswered_reason}")
+    return report
 
 
 def import_replies(
@@ -114,31 +120,16 @@ def import_replies(
         raise ConfigurationError("--job-id names the job of one file: give one file at a time")
     saved = [read_saved(file, job_id) for file in files]
     storage = lake.open_lake(settings.lake_root, create=True)
-    newest = raw.newest_rows(raw.read_index(storage))
-    held = {(row.job_id, row.body_sha256) for row in newest.values()}
-    fresh = {(s.job_id, s.sha256): s for s in saved if (s.job_id, s.sha256) not in held}
-    final = [reply for reply in fresh.values() if reply.is_final]
-    return ImportReport(
-        landed=len(final),
-        unchanged=len(saved) - len(fresh),
-        skipped=tuple(reply.job_id for reply in fresh.values() if not reply.is_final),
-        raw_files=tuple(raw.write_raw(storage, open_saved(final), settings.batch_bytes)),
-    )
+    return import_saved(storage, saved, settings.batch_bytes)
 
 
 def flatten(settings: Settings, *, progress: Progress = no_progress) -> FlattenReport:
     """Makes every batch of the lake what raw and the schemas say it should be."""
     storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
     plan = make_plan(storage, contracts)
-    for commit in plan.gone:
-        lake.retract(storage, commit)
-    reports = [FlattenReport(unchanged=plan.unchanged, retracted=len(plan.gone))]
-    for done, raw_file in enumerate(plan.stale):
-        progress("flatten", done, len(plan.stale))
-        limit = settings.max_blob_bytes
-        reports.append(commit_raw_file(storage, contracts, raw_file, plan, max_blob_bytes=limit))
-    progress("flatten", len(plan.stale), len(plan.stale))
-    return reduce(_add, reports)
+    retracted = _retract(storage, plan)
+    done = FlattenReport(unchanged=plan.unchanged, retracted=retracted)
+    return _add(done, _flatten_files(settings, storage, contracts, plan, plan.stale, progress))
 
 
 def load(settings: Settings, *, progress: Progress = no_progress) -> WarehouseReport:
@@ -187,79 +178,60 @@ def stale_batches(settings: Settings) -> list[str]:
 def retract_gone(settings: Settings) -> int:
     """Takes out batches whose raw file is no more; returns how many."""
     storage = lake.open_lake(settings.lake_root, create=True)
-    gone = make_plan(storage, _contracts(settings)).gone
-    for commit in gone:
-        lake.retract(storage, commit)
-    return len(gone)
+    return _retract(storage, make_plan(storage, _contracts(settings)))
 
 
-def flatten_batch(settings: Settings, raw_file: str) -> FlattenReport:
-    """Flattens one raw file and commits its batch."""
+def flatten_batches(
+    settings: Settings, raw_files: Sequence[str], *, progress: Progress = no_progress
+) -> FlattenReport:
+    """Flattens some raw files and commits a batch for each.
+
+    Raises:
+        ConfigurationError: One of them is no raw file of the lake; nothing was written.
+    """
     storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
     plan = make_plan(storage, contracts)
-    if raw_file not in plan.inputs:
-        raise ConfigurationError(f"{raw_file} is no raw file of {settings.lake_root}")
-    limit = settings.max_blob_bytes
-    return commit_raw_file(storage, contracts, raw_file, plan, max_blob_bytes=limit)
+    for raw_file in raw_files:
+        if raw_file not in plan.inputs:
+            place = without_secrets(settings.lake_root)
+            raise ConfigurationError(f"{raw_file} is no raw file of {place}")
+    return _flatten_files(settings, storage, contracts, plan, raw_files, progress)
+
+
+def _retract(storage: Storage, plan: Plan) -> int:
+    for commit in plan.gone:
+        lake.retract(storage, commit)
+    return len(plan.gone)
+
+
+def _flatten_files(  # noqa: PLR0913, PLR0917 - a step of two functions above, given what they hold
+    settings: Settings,
+    storage: Storage,
+    contracts: Contracts,
+    plan: Plan,
+    raw_files: Sequence[str],
+    progress: Progress,
+) -> FlattenReport:
+    reports = [FlattenReport()]
+    for done, raw_file in enumerate(raw_files):
+        progress("flatten", done, len(raw_files))
+        limit = settings.max_blob_bytes
+        reports.append(commit_raw_file(storage, contracts, raw_file, plan, max_blob_bytes=limit))
+    progress("flatten", len(raw_files), len(raw_files))
+    return reduce(_add, reports)
 
 
 def _contracts(settings: Settings) -> Contracts:
     return load_contracts(settings.schemas)
 
 
-def _known_and_pending(storage: Storage) -> tuple[list[str], list[str]]:
-    known = ledger.read_ledger(storage)
+def _known_and_pending(settings: Settings) -> tuple[Storage, list[str], list[str]]:
+    """Returns the lake, made if need be, the known and the pending jobs."""
+    storage = Storage.at(settings.lake_root)
+    known = ledger.read_ledger(storage)  # first: a wrong one must not leave a new lake behind
+    storage = lake.open_lake(settings.lake_root, create=True)
     landed = {row.job_id for row in raw.read_index(storage)}
-    return known, [job for job in known if job not in landed]
-
-
-def _query(
-    storage: Storage,
-    settings: Settings,
-    source_settings: SourceSettings,
-    job_ids: Sequence[str],
-    progress: Progress,
-) -> IngestReport:
-    by_status: Counter[str] = Counter()
-    unanswered: list[str] = []
-    landed: list[str] = []
-
-    def final_replies(answers: Iterable[Reply | Unanswered]) -> Iterator[Reply]:
-        for done, answer in enumerate(answers, start=1):
-            progress("source", done, len(job_ids))
-            if isinstance(answer, Unanswered):
-                unanswered.append(str(answer.error))
-                continue
-            by_status[_status_of(answer)] += 1
-            if answer.error_code is not None or is_final(answer.body):
-                landed.append(answer.job_id)
-                yield answer
-
-    progress("source", 0, len(job_ids))
-    with CognitionSource(source_settings) as source:
-        answers = source.query_all(job_ids)
-        files = tuple(raw.write_raw(storage, final_replies(answers), settings.batch_bytes))
-        counters = source.counters
-    queried = sum(by_status.values()) + len(unanswered)
-    return IngestReport(
-        known=len(job_ids),
-        pending=len(job_ids),
-        queried=queried,
-        by_status=dict(by_status),
-        landed=len(landed),
-        unanswered=len(unanswered),
-        calls=counters.calls,
-        retries=counters.retries,
-        throttled=counters.throttled,
-        raw_files=files,
-        unanswered_reason=unanswered[-1] if unanswered else None,
-    )
-
-
-def _status_of(reply: Reply) -> str:
-    if reply.error_code is not None:
-        return "Rejected"
-    return reply_status(reply.body) or "Malformed"
+    return storage, known, [job for job in known if job not in landed]
 
 
 def _add(left: FlattenReport, right: FlattenReport) -> FlattenReport:

@@ -6,7 +6,9 @@ Everything else can be made again from here without one call to the service.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -63,18 +65,34 @@ class RawRow:
     row: int
 
 
-def write_raw(storage: Storage, replies: Iterable[ReplyLike], batch_bytes: int) -> Iterator[str]:
+def write_raw(
+    storage: Storage,
+    replies: Iterable[ReplyLike | None],
+    batch_bytes: int,
+    *,
+    flush_seconds: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[str]:
     """Lands replies in files of about `batch_bytes`; yields each file as it is written.
 
     What came before an error in `replies` is written before the error goes on.
+
+    Args:
+        storage: The lake.
+        replies: What lands; None stands for time that went by without a reply to land.
+        batch_bytes: Reply bytes per file.
+        flush_seconds: How long a reply may wait for others, as seen when the next one comes.
+        clock: Seconds of a clock that never goes back.
     """
     held: list[ReplyLike] = []
-    size = 0
+    size, since = 0, 0.0
     try:
         for reply in replies:
-            held.append(reply)
-            size += len(reply.body)
-            if size >= batch_bytes:
+            if reply is not None:
+                since = since if held else clock()
+                held.append(reply)
+                size += len(reply.body)
+            if held and (size >= batch_bytes or clock() - since >= flush_seconds):
                 yield from _write_months(storage, held)
                 held, size = [], 0
     finally:
@@ -97,6 +115,21 @@ def parse_raw(content: pa.Buffer, raw_file: str) -> pa.Table:
     return _read(pa.BufferReader(content), raw_file, SCHEMA.names)
 
 
+def read_bodies(storage: Storage, rows: Iterable[RawRow]) -> Iterator[tuple[RawRow, bytes]]:
+    """Yields some replies' bodies; each raw file is read once.
+
+    Raises:
+        LakeFormatError: A file cannot be read as raw replies.
+    """
+    by_file: dict[str, list[RawRow]] = {}
+    for row in rows:
+        by_file.setdefault(row.raw_file, []).append(row)
+    for raw_file, wanted in by_file.items():
+        bodies = read_raw(storage, raw_file)["body"]
+        for row in wanted:
+            yield row, bodies[row.row].as_py()
+
+
 def list_raw(storage: Storage) -> list[str]:
     """Returns the raw files, oldest batch first."""
     return sorted(storage.list(FOLDER, ".parquet"), key=name_of)
@@ -110,7 +143,7 @@ def read_index(storage: Storage) -> list[RawRow]:
     """
     rows: list[RawRow] = []
     for path in list_raw(storage):
-        with storage.fs.open_input_file(storage.path(path)) as file:
+        with storage.open(path) as file:
             columns = _read(file, path, INDEX_COLUMNS).to_pydict()
         found = zip(*(columns[name] for name in INDEX_COLUMNS), strict=True)
         rows.extend(

@@ -26,6 +26,9 @@ class IngestReport:
         unanswered_reason: Why the last of them was not answered, or None.
         calls: Calls over the wire, retries among them.
         raw_files: Files written, relative to the lake.
+        error_codes: Error replies by code.
+        region: Region that was asked.
+        endpoint: Host that was asked.
     """
 
     known: int
@@ -39,6 +42,9 @@ class IngestReport:
     throttled: int
     raw_files: tuple[str, ...]
     unanswered_reason: str | None = None
+    error_codes: dict[str, int] = field(default_factory=dict)
+    region: str = ""
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,20 @@ class FlattenReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A saved reply that did not land, and why."""
+
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of saved replies; `skipped` names those that are not final yet."""
+    """What became of saved replies; `skipped` names those that answer nothing for good."""
 
     landed: int
     unchanged: int
-    skipped: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
     raw_files: tuple[str, ...]
 
 
@@ -78,7 +92,9 @@ class Status:
         stale_batches: Raw files whose batch is absent or out of date.
         quarantine: Quarantined parts by reason.
         published: Path of the published warehouse, or None.
-        waiting_batches: Committed batches the published warehouse does not hold as they are.
+        published_error: Why the file at its place cannot be read, or None.
+        waiting_batches: Committed batches the published warehouse does not hold as they are; all
+            of them where it cannot be read.
         lag_seconds: Age of the oldest final reply that is not published, or 0.
     """
 
@@ -94,6 +110,7 @@ class Status:
     quarantine: dict[str, int]
     unknown_types: dict[str, int]
     published: str | None
+    published_error: str | None
     published_batches: int
     waiting_batches: int
     newest_reply: str | None

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+HOUR = 3600
 
 
 class SourceSettings(BaseSettings):
@@ -32,12 +33,12 @@ class SourceSettings(BaseSettings):
     need_asr: bool = Field(default=True, description="Ask for speech recognition results.")
     need_ocr: bool = Field(default=True, description="Ask for on-screen text results.")
     need_process: bool = Field(default=True, description="Ask for the URL of raw algorithm output.")
-    queries_per_second: float = Field(20.0, gt=0, le=1000)
+    queries_per_second: float = Field(20.0, ge=0.001, le=1000, allow_inf_nan=False)
     concurrency: int = Field(8, ge=1, le=128, description="Queries under way at once.")
-    connect_timeout_seconds: float = Field(5.0, gt=0)
-    read_timeout_seconds: float = Field(60.0, gt=0)
+    connect_timeout_seconds: float = Field(5.0, gt=0, le=HOUR, allow_inf_nan=False)
+    read_timeout_seconds: float = Field(60.0, gt=0, le=HOUR, allow_inf_nan=False)
     max_attempts: int = Field(5, ge=1, le=20, description="Calls per job, then left pending.")
-    max_backoff_seconds: float = Field(30.0, gt=0)
+    max_backoff_seconds: float = Field(30.0, gt=0, le=HOUR, allow_inf_nan=False)
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,13 @@ class Settings(BaseSettings):
     warehouse: Path | None = Field(None, description="Folder of the DuckDB files.")
     schemas: Path | None = Field(None, description="Schemas folder in place of the shipped one.")
     batch_bytes: int = Field(64 * MIB, ge=1, description="Reply bytes per raw batch.")
+    flush_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=HOUR,
+        allow_inf_nan=False,
+        description="A raw batch is written, full or not, once its oldest reply waits so long.",
+    )
     max_blob_bytes: int = Field(256 * MIB, ge=1, description="A longer Data is quarantined.")
     keep_versions: int = Field(3, ge=1, description="Published warehouse versions to keep.")
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from transforms import lake, ledger, raw
 from transforms.commit import make_plan
 from transforms.contract import load_contracts
-from transforms.errors import ConfigurationError
+from transforms.errors import CognitionError
 from transforms.reports import Status
 from transforms.settings import Settings
 from transforms.storage import Storage, name_of
-from transforms.warehouse import published_batches
+from transforms.warehouse import PUBLISHED, published_batches
 
 
 def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
@@ -31,7 +31,7 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
     newest = raw.newest_rows(index)
     known = ledger.read_ledger(storage)
     plan, commits = make_plan(storage, contracts), lake.read_commits(storage)
-    published = _published(settings)
+    published, error = _published(settings)
     waiting = {
         batch for batch, commit in commits.items() if published.get(batch) != commit.commit_id
     }
@@ -51,7 +51,8 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         rows=_rows(commits.values()),
         quarantine=_count(storage, commits.values(), "quarantine", "reason"),
         unknown_types=_count(storage, commits.values(), "unknown_results", "type"),
-        published=str(settings.warehouse_dir / "warehouse.duckdb") if published else None,
+        published=str(settings.warehouse_dir / PUBLISHED) if published else None,
+        published_error=error,
         published_batches=len(published),
         waiting_batches=len(waiting),
         newest_reply=latest.isoformat() if latest else None,
@@ -59,11 +60,14 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
     )
 
 
-def _published(settings: Settings) -> Mapping[str, str]:
+def _published(settings: Settings) -> tuple[Mapping[str, str], str | None]:
+    """Returns the published batches, or why they cannot be told."""
+    if not (settings.warehouse_dir / PUBLISHED).exists():
+        return {}, None
     try:
-        return published_batches(settings.warehouse_dir)
-    except ConfigurationError:  # nothing is published yet
-        return {}
+        return published_batches(settings.warehouse_dir), None
+    except CognitionError as error:
+        return {}, str(error)
 
 
 def _age(moment: datetime, now: datetime | None) -> float:

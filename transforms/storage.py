@@ -11,19 +11,20 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from transforms.errors import ConfigurationError
+from transforms.errors import ConfigurationError, LakeUnreachableError
 
 STAGING = "staging"
 LOCKS = f"{STAGING}/locks"
 STAGED_NAME = re.compile(r".+@(?P<host>.*)\.(?P<pid>\d+)")
 FORGOTTEN_SECONDS = 24 * 3600
+STORE_ERROR = re.compile(r"AWS Error ([A-Z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +69,23 @@ class Storage:
     def folders(self, folder: str) -> list[str]:
         """Returns the names of the folders right below `folder`, sorted."""
         selector = pafs.FileSelector(self.path(folder), allow_not_found=True)
-        found = (i for i in self.fs.get_file_info(selector) if i.type == pafs.FileType.Directory)
-        return sorted(info.base_name for info in found)
+        with self._explained(folder):
+            found = self.fs.get_file_info(selector)
+        return sorted(i.base_name for i in found if i.type == pafs.FileType.Directory)
 
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """Returns the relative paths of all files below `folder`, sorted."""
         selector = pafs.FileSelector(self.path(folder), recursive=True, allow_not_found=True)
-        found = (i.path for i in self.fs.get_file_info(selector) if i.type == pafs.FileType.File)
+        with self._explained(folder):
+            found = self.fs.get_file_info(selector)
         prefix = len(self.root) + 1
-        return sorted(path[prefix:] for path in found if path.endswith(suffix))
+        paths = (info.path for info in found if info.type == pafs.FileType.File)
+        return sorted(path[prefix:] for path in paths if path.endswith(suffix))
 
     def exists(self, relative: str) -> bool:
         """Tells whether a file is there."""
-        info: pafs.FileInfo = self.fs.get_file_info(self.path(relative))
+        with self._explained(relative):
+            info: pafs.FileInfo = self.fs.get_file_info(self.path(relative))
         return bool(info.type == pafs.FileType.File)
 
     def read(self, relative: str) -> pa.Buffer:
@@ -89,44 +94,93 @@ class Storage:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        with self.fs.open_input_file(self.path(relative)) as file:
+        with self._explained(relative), self.fs.open_input_file(self.path(relative)) as file:
             return file.read_buffer()
 
-    def write(self, relative: str, fill: Callable[[pa.NativeFile], None]) -> None:
-        """Writes a file so that it is seen whole or not at all; replaces one that is there."""
+    def open(self, relative: str) -> pa.NativeFile:
+        """Opens a file to read parts of it; use it in a `with` statement.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        with self._explained(relative):
+            return self.fs.open_input_file(self.path(relative))
+
+    def write(
+        self, relative: str, fill: Callable[[pa.NativeFile], None], *, replace: bool = True
+    ) -> None:
+        """Writes a file so that it is seen whole or not at all.
+
+        Args:
+            relative: Where to.
+            fill: Writes the content.
+            replace: Take the place of a file that is there, or else leave that one; an object
+                store can only replace.
+        """
         if self.local is None:
             # A stream closed by an error would still put what it got: fill first, put at once.
             content = pa.BufferOutputStream()
             fill(content)
-            with self.fs.open_output_stream(self.path(relative)) as sink:
+            path = self.path(relative)
+            with self._explained(relative), self.fs.open_output_stream(path) as sink:
                 sink.write(content.getvalue())
             return
-        target = self.local / relative
+        with self._explained(relative):
+            self._write_local(self.local, relative, fill, replace=replace)
+
+    def _write_local(
+        self, root: Path, relative: str, fill: Callable[[pa.NativeFile], None], *, replace: bool
+    ) -> None:
+        target = root / relative
         writer = f"{socket.gethostname()}.{os.getpid()}"
-        staged = self.local / STAGING / f"{relative.replace('/', '~')}@{writer}"
+        staged = root / STAGING / f"{relative.replace('/', '~')}@{writer}"
         _make_folder(staged.parent)
         _make_folder(target.parent)
         try:
             with self.fs.open_output_stream(str(staged)) as sink:
                 fill(sink)
             _fsync(staged)
-            staged.replace(target)
+            if replace or not _link(staged, target):
+                staged.replace(target)
         finally:
             staged.unlink(missing_ok=True)
         _fsync(target.parent)
 
-    def write_bytes(self, relative: str, content: bytes) -> None:
-        """Writes a small file whole."""
-        self.write(relative, lambda sink: sink.write(content) and None)
+    def write_bytes(self, relative: str, content: bytes, *, replace: bool = True) -> None:
+        """Writes a small file whole; see `write`."""
+        self.write(relative, lambda sink: sink.write(content) and None, replace=replace)
 
     def remove(self, relative: str) -> None:
         """Removes a file, for good before the next step; it may be gone already."""
         if not self.exists(relative):
             return
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
+        with self._explained(relative), contextlib.suppress(FileNotFoundError):  # another did
             self.fs.delete_file(self.path(relative))
         if self.local is not None:
             _fsync((self.local / relative).parent)
+
+    @contextlib.contextmanager
+    def _explained(self, relative: str) -> Iterator[None]:
+        """Gives an error of the system its file, and one of a store its remedy.
+
+        A store's own text may quote a signed request: only the kind of trouble is passed on.
+        """
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if self.local is None and error.errno is None:  # as the stores' own errors are
+                kind = STORE_ERROR.search(str(error))
+                trouble = f" ({kind[1]})" if kind else ""
+                raise LakeUnreachableError(
+                    f"the lake {self.fs.type_name}://{self.root} cannot be reached{trouble}: check "
+                    "COGNITION_LAKE, its keys and endpoint, and the network; then try again"
+                ) from None
+            if self.local is None or error.errno is None:
+                raise
+            file = error.filename or str(self.local / relative)
+            raise OSError(error.errno, os.strerror(error.errno), file) from error
 
     def clean_staging(self) -> None:
         """Removes what writers that died have left in staging; files being written stay.
@@ -153,7 +207,13 @@ def name_of(relative: str) -> str:
 def without_secrets(uri: str) -> str:
     """Returns a URI without the keys and options it may carry, for messages."""
     scheme, mark, rest = uri.partition("://")
-    return scheme + mark + rest.rpartition("@")[2].partition("?")[0] if mark else uri
+    if not mark:
+        return uri
+    place = rest.partition("?")[0].rpartition("@")[2]
+    _, colon, port = place.partition("/")[0].partition(":")
+    if colon and not port.isdigit():  # keys whose secret holds a question mark
+        place = "..."
+    return scheme + mark + place
 
 
 def _is_abandoned(staged: Path) -> bool:
@@ -182,6 +242,17 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
         _fsync(made.parent)
+
+
+def _link(staged: Path, target: Path) -> bool:
+    """Gives a file its name unless there is one of that name; false where links are not known."""
+    try:
+        os.link(staged, target)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _fsync(path: Path) -> None:

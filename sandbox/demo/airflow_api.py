@@ -12,7 +12,6 @@ from transforms.airflow_provider.pools import Pool
 
 _ENDED = {"success", "failed"}
 _OK = 200
-_CONFLICT = 409
 _NOT_FOUND = 404
 _PAGE = 1000
 
@@ -73,11 +72,10 @@ class AirflowApi:
 
     def create_pools(self, pools: Iterable[Pool]) -> None:
         """Makes the pools that are not there yet."""
-        for pool in pools:
+        there = {pool["name"] for pool in self._get("/pools", limit=_PAGE)["pools"]}
+        for pool in (pool for pool in pools if pool.name not in there):
             body = {"name": pool.name, "slots": pool.slots, "description": pool.description}
-            answer = self._client.post("/api/v2/pools", json=body)
-            if answer.status_code != _CONFLICT:
-                answer.raise_for_status()
+            self._client.post("/api/v2/pools", json=body).raise_for_status()
 
     def fail_unfinished_runs(self) -> None:
         """Ends the runs a stopped Airflow left open: they would hold up new ones."""

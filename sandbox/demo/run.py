@@ -23,6 +23,7 @@ import httpx
 from rich.console import Console
 
 from sandbox import Sandbox
+from sandbox.__main__ import whole_number
 from sandbox.demo.airflow_api import AirflowError, TaskState
 from sandbox.demo.airflow_home import AirflowHome
 from sandbox.demo.published import Published
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--home", type=lambda text: Path(text).resolve(), default="demo-home")
-    parser.add_argument("--jobs", type=int, default=200, help="jobs the service knows")
+    parser.add_argument("--jobs", type=whole_number, default=200, help="jobs the service knows")
     parser.add_argument("--seed", type=int, default=7, help="which world of jobs")
     parser.add_argument("--keep-airflow", action="store_true", help="only bring up the page")
     return parser.parse_args(arguments)
@@ -144,6 +145,7 @@ def _keep(console: Console, home: Path, environment: Mapping[str, str]) -> None:
         with console.status("starting Airflow"):
             airflow = stack.enter_context(AirflowHome(home / "airflow", environment))
         console.print(f"Airflow is at [bold]{airflow.url}[/]  (Ctrl-C stops it)", soft_wrap=True)
+        console.print("It runs without a triggerer, as nothing here defers.")
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
         console.print("stopping Airflow")

@@ -62,6 +62,6 @@ def _extra_fields() -> dict[str, Any]:
         "queries_per_second": {
             "label": "Queries per second",
             "description": "Of one source task; the pool ims_api says how many run at once.",
-            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1000},
+            "schema": {"type": ["number", "null"], "minimum": 0.001, "maximum": 1000},
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +16,15 @@ from typer.main import get_command
 from transforms.cli import failure
 from transforms.cli.options import Call, options_given, takes
 from transforms.cli.outcome import Outcome, write_error, write_json, write_outcome
+from transforms.cli.signals import terminated_like_interrupted
 from transforms.errors import ConfigurationError
 
 app = typer.Typer(
     help="Turns the results of IMS QueryVideoCognitionJob into a validated Parquet lake and a "
     "DuckDB warehouse: ledger -> source -> raw -> validate -> flatten -> lake -> warehouse.",
     epilog="Exit codes: 0 done; 1 jobs quarantined, rejected or not answered (with --strict "
-    "only); 2 usage, configuration or another error; 3 the source refused us or never answered.",
+    "only); 2 usage, configuration or another error; 3 the source refused us or never answered; "
+    "130 or 143 stopped by Ctrl-C or SIGTERM, what was finished is kept.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -43,19 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; default `sys.argv[1:]`.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        code = _run(words or ["--help"])
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail(failure.STOPPED, failure.INTERRUPTED, as_json=False)
-    except (BrokenPipeError, SystemExit):  # rich and Typer turn the one into the other
-        # What is left in the buffer must not raise again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return failure.READER_GONE
-    return code
+    with terminated_like_interrupted() as terminated:
+        try:
+            code = _run(words or ["--help"], terminated)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return _stopped(terminated, as_json=False)
+        except (BrokenPipeError, SystemExit):  # rich and Typer turn the one into the other
+            # What is left in the buffer must not raise again when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return failure.READER_GONE
+        return code
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], terminated: Callable[[], bool]) -> int:
     as_json = "--json" in words
     try:
         command = get_command(app)
@@ -69,8 +72,13 @@ def _run(words: list[str]) -> int:
         write_outcome(ended, as_json=as_json)
         return ended.code
     if ended == failure.INTERRUPTED:
-        return _fail(failure.STOPPED, failure.INTERRUPTED, as_json=as_json)
+        return _stopped(terminated, as_json=as_json)
     return int(ended or 0)
+
+
+def _stopped(terminated: Callable[[], bool], *, as_json: bool) -> int:
+    code = failure.TERMINATED if terminated() else failure.INTERRUPTED
+    return _fail(failure.STOPPED, code, as_json=as_json)
 
 
 def _fail(message: str, code: int, *, as_json: bool) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +21,18 @@ NOT_DONE = 2
 SOURCE_FAILED = 3
 """The service refused us, or answered none of our questions."""
 INTERRUPTED = 130
+TERMINATED = 143
 READER_GONE = 141
 """Whoever read our output closed it; what a shell reports for SIGPIPE."""
+
+_ELSEWHERE = "choose another place with --home, --lake or --warehouse"
+_REMEDIES = (
+    ({errno.EACCES, errno.EPERM, errno.EROFS}, f"give this user access to it or {_ELSEWHERE}"),
+    ({errno.ENOSPC, errno.EDQUOT, errno.EFBIG}, f"free some space there or {_ELSEWHERE}"),
+    ({errno.EEXIST, errno.ENOTDIR, errno.EISDIR}, f"move what is in the way or {_ELSEWHERE}"),
+    ({errno.EMFILE, errno.ENFILE}, "raise the limit of open files (ulimit -n)"),
+)
+_QUOTED = re.compile(r"'([^']+)'")
 
 DEBUG = "COGNITION_DEBUG"
 STOPPED = "stopped; what was finished is kept: run the same command again to go on"
@@ -46,8 +58,8 @@ def describe(error: BaseException, options: Mapping[str, str]) -> str:
         text = f"{error.format_message().rstrip('.')}; see `cognition --help`"
     elif isinstance(error, CognitionError):
         text = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif isinstance(error, OSError) and error.errno:
+        text = _system_problem(error)
     else:
         text = _setting_problem(error, options) or _unexpected(error)
     return " ".join(text.split())
@@ -56,6 +68,15 @@ def describe(error: BaseException, options: Mapping[str, str]) -> str:
 def wants_traceback() -> bool:
     """Tells whether the user asked for tracebacks, by COGNITION_DEBUG=1."""
     return os.environ.get(DEBUG, "") not in {"", "0"}
+
+
+def _system_problem(error: OSError) -> str:
+    """Returns place, reason and remedy of what the operating system refused."""
+    quoted = _QUOTED.search(error.strerror or "")  # Arrow has no file name but in its text
+    place = error.filename or (quoted[1] if quoted else None)
+    reason = os.strerror(error.errno or 0)
+    remedy = next((remedy for numbers, remedy in _REMEDIES if error.errno in numbers), None)
+    return (f"{place}: " if place else "") + reason + (f"; {remedy}" if remedy else "")
 
 
 def _setting_problem(error: BaseException, options: Mapping[str, str]) -> str | None:

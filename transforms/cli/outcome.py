@@ -19,13 +19,13 @@ class Outcome:
         document: What `--json` writes to stdout.
         show: Writes the same for people.
         code: Exit code.
-        warning: A line for stderr, or None.
+        warnings: Lines for stderr.
     """
 
     document: object
     show: Callable[[Console], None]
     code: int = 0
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def console_for(*, stderr: bool = False) -> Console:
@@ -36,7 +36,7 @@ def console_for(*, stderr: bool = False) -> Console:
 
 
 def write_outcome(outcome: Outcome, *, as_json: bool) -> None:
-    """Writes an outcome to stdout and its warning to stderr.
+    """Writes an outcome to stdout and its warnings to stderr.
 
     Raises:
         BrokenPipeError: The reader of stdout is gone.
@@ -46,8 +46,8 @@ def write_outcome(outcome: Outcome, *, as_json: bool) -> None:
     else:
         outcome.show(console_for())
     sys.stdout.flush()
-    if outcome.warning:
-        write_error(outcome.warning, label="warning")
+    for warning in outcome.warnings:
+        write_error(warning, label="warning")
 
 
 def write_json(document: object) -> None:

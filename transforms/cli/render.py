@@ -12,6 +12,9 @@ from rich.text import Text
 from transforms.cli.failure import DONE, IMPERFECT, SOURCE_FAILED
 from transforms.cli.outcome import Outcome
 from transforms.cli.words import amount, counts, file_size, number
+from transforms.landing import MALFORMED, REJECTED
+from transforms.plain import plain
+from transforms.source import KNOWN_STATUSES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +29,7 @@ Lines = Iterable[tuple[str, str]]
 """Label and text; a line that goes on has an empty label."""
 
 _LABEL_CHARACTERS = 12
-IMPERFECT_STATUSES = ("Rejected", "Malformed")
+IMPERFECT_STATUSES = (REJECTED, MALFORMED)
 
 
 def write_lines(console: Console, lines: Lines) -> None:
@@ -45,7 +48,7 @@ def ingest_outcome(report: IngestReport, *, strict: bool) -> Outcome:
         asdict(report),
         lambda console: write_lines(console, _ingest_lines(report)),
         code=_ingest_code(report, strict=strict),
-        warning=_unanswered(report),
+        warnings=tuple(_warnings(report)),
     )
 
 
@@ -76,14 +79,14 @@ def run_outcome(report: RunReport, *, strict: bool) -> Outcome:
         asdict(report),
         lambda console: write_lines(console, lines),
         code=max(codes),
-        warning=_unanswered(report.ingest),
+        warnings=tuple(_warnings(report.ingest)),
     )
 
 
 def import_outcome(report: ImportReport, *, strict: bool) -> Outcome:
     """Returns the outcome of `cognition import`."""
     lines = [("import", f"{amount(report.landed, 'reply')} landed, {report.unchanged:,} known")]
-    lines += [("skipped", f"{job}: not final yet, so not landed") for job in report.skipped]
+    lines += [("skipped", f"{each.job_id}: {each.reason}") for each in report.skipped]
     if report.landed:
         lines.append(("next", "cognition flatten, then cognition load"))
     return Outcome(
@@ -104,12 +107,18 @@ def _flatten_code(report: FlattenReport, *, strict: bool) -> int:
     return IMPERFECT if strict and (report.quarantined or report.rejected) else DONE
 
 
-def _unanswered(report: IngestReport) -> str | None:
-    if not report.unanswered:
-        return None
-    jobs = f"{number(report.unanswered)} of {amount(report.queried, 'job')}"
-    last = f" The last: {report.unanswered_reason}" if report.unanswered_reason else ""
-    return f"{jobs} got no answer and stay pending; run again later.{last}"
+def _warnings(report: IngestReport) -> Iterator[str]:
+    of_all = f"of {amount(report.queried, 'job')}"
+    if report.unanswered:
+        last = f" The last: {report.unanswered_reason}" if report.unanswered_reason else ""
+        told = "got no answer and stay pending; run again later."
+        yield f"{number(report.unanswered)} {of_all} {told}{last}"
+    if report.error_codes:
+        rejected = f"{number(sum(report.error_codes.values()))} {of_all} rejected"
+        place = f"by region {report.region} at {report.endpoint}"
+        yield f"{rejected} ({counts(report.error_codes)}) {place}; they are not asked for again"
+    for status in sorted(report.by_status.keys() - KNOWN_STATUSES - {*IMPERFECT_STATUSES}):
+        yield f"JobStatus '{plain(status)}' is not known; such jobs stay pending"
 
 
 def _ingest_lines(report: IngestReport) -> Iterator[tuple[str, str]]:
@@ -165,6 +174,8 @@ def _publish_lines(report: PublishReport) -> Iterator[tuple[str, str]]:
     state = "published" if report.changed else "unchanged, not published again"
     yield "publish", f"{state}: version {report.version}, {file_size(report.bytes)}"
     yield "", report.path
+    if report.altered:
+        yield "", "the file published before had been altered: open it read-only"
 
 
 def _tables(rows: Mapping[str, int]) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pyarrow as pa
 from rich import box
 from rich.cells import cell_len
 from rich.table import Table
@@ -17,9 +18,9 @@ from rich.text import Text
 
 from transforms.cli.outcome import Outcome, write_json
 from transforms.cli.words import amount, number
+from transforms.plain import escaped
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from rich.console import Console
 
 SHOWN_ROWS = 100
@@ -105,8 +106,31 @@ def cell_text(value: Any) -> str:  # noqa: ANN401 - a cell holds any value
 
 
 def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
-    columns = [column.to_pylist() for column in table.columns]
+    columns = [_values(column) for column in table.columns]
     return list(zip(*columns, strict=True)) if columns else []
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):  # a date before Christ, nanoseconds: Python has none
+        values = [_value(scalar) for chunk in column.chunks for scalar in chunk]
+    return values
+
+
+def _value(scalar: pa.Scalar) -> Any:  # noqa: ANN401 - a cell holds any value
+    """Returns a value of Arrow, as text where Python has no such value."""
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        pass
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _value(item) for name, item in scalar.items()}
+    if isinstance(scalar, pa.MapScalar):
+        return [(_value(pair["key"]), _value(pair["value"])) for pair in scalar.values]
+    if isinstance(scalar, pa.ListScalar):
+        return [_value(item) for item in scalar.values]
+    return str(scalar.cast("string"))
 
 
 def _write_csv(console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -184,7 +208,7 @@ def _cell(value: Any) -> Text:  # noqa: ANN401 - a cell holds any value
         return Text(f"'{text}'")
     if len(text) > _CELL_CHARACTERS:
         text = f"{text[:_CELL_CHARACTERS]}... ({number(len(text))} characters)"
-    return Text("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
+    return Text(escaped(text, keep="\n"))
 
 
 def _is_numeric(values: Iterator[Any]) -> bool:

@@ -35,12 +35,14 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     yield "quarantine", f"{amount(held, 'part')}: {counts(status.quarantine)}" if held else "empty"
     if status.unknown_types:
         yield "unknown", f"Types without a schema: {counts(status.unknown_types)}"
-    if status.published is None:
+    if status.published_error is not None:
+        yield "warehouse", status.published_error
+    elif status.published is None:
         yield "warehouse", "not published yet"
     else:
         held_batches = amount(status.published_batches, "batch")
         yield "warehouse", f"{status.published}, {held_batches}"
-    if status.waiting_batches:
+    if status.waiting_batches and status.published_error is None:
         yield "", f"{amount(status.waiting_batches, 'batch')} of the lake not in it yet"
     yield "lag", _lag(status)
     step = _next_step(status)
@@ -51,6 +53,8 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
 def _lag(status: Status) -> str:
     if status.newest_reply is None:
         return "no replies yet"
+    if status.published_error is not None:
+        return "not known while the warehouse cannot be read"
     newest = f"newest reply {status.newest_reply[:19].replace('T', ' ')} UTC"
     if not status.lag_seconds:
         return f"none, everything landed is published; {newest}"
@@ -63,6 +67,8 @@ def _next_step(status: Status) -> str | None:
         return "put job ids into ledger/ of the lake (one a line, .txt), then cognition run"
     if status.stale_batches:
         return "cognition flatten, then cognition load"
+    if status.published_error is not None:
+        return None  # its error says what to do first
     if status.waiting_batches:
         return "cognition load"
     if status.pending:

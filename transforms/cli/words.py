@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from transforms.plain import plain
+
 _PLURALS = {"batch": "batches", "reply": "replies", "query": "queries"}
 _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -30,13 +32,13 @@ def amount(value: int, thing: str) -> str:
 
 
 def counts(values: Mapping[str, int]) -> str:
-    """Returns counts by name, largest first, without the zeros.
+    """Returns counts by name, largest first, without the zeros; names may come from data.
 
     >>> counts({"Fail": 2, "Success": 1200, "Rejected": 0})
     'Success 1,200, Fail 2'
     """
     ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {value:,}" for name, value in ordered if value)
+    return ", ".join(f"{plain(name)} {value:,}" for name, value in ordered if value)
 
 
 def file_size(size: int) -> str:

@@ -85,7 +85,7 @@ class ServiceError:
 
     def __str__(self) -> str:
         """Returns code and status for a message; an unreadable code is not quoted."""
-        code = self.code if self.code and _READABLE_CODE.fullmatch(self.code) else "no clear code"
+        code = readable_code(self.code)
         return code if self.http_status is None else f"{code}, HTTP {self.http_status}"
 
 
@@ -96,6 +96,11 @@ class Failure:
     error: CognitionError
     http_status: int | None
     throttled: bool = False
+
+
+def readable_code(code: str | None) -> str:
+    """Returns a code as a message may show it; an unreadable one, which may be anything, is not."""
+    return code if code and _READABLE_CODE.fullmatch(code) else "no clear code"
 
 
 def verdict_of(error: ServiceError) -> Verdict:

@@ -25,6 +25,7 @@ from transforms.source.errors import (
 )
 
 FINAL_STATUSES = frozenset({"Success", "Fail"})
+KNOWN_STATUSES = FINAL_STATUSES | {"Submitted", "Processing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,14 @@ def reply_status(body: bytes) -> str | None:
         return None
 
 
+def reply_code(body: bytes) -> str | None:
+    """Returns the error code of a reply without a `JobStatus`, or None where there is none."""
+    try:
+        return _error_code(_envelope(body))
+    except ValueError:
+        return None
+
+
 def is_final(body: bytes) -> bool:
     """Returns whether asking again would change nothing: Success, Fail, or no JobStatus at all."""
     return reply_status(body) in {None, *FINAL_STATUSES}
@@ -129,14 +138,19 @@ def read_reply(job_id: str, host: str, http_status: int, body: bytes) -> Reply |
     except ValueError:
         failure = no_answer(job_id, host, "a cut-off or unreadable reply")
         return Failure(failure.error, http_status)
-    code = _text(envelope, "Code") or _text(envelope, "code")
-    if _text(envelope, "JobStatus") is not None:
-        code = None
+    code = _error_code(envelope)
     if code is not None:
         seen = ServiceError(code, http_status)
         if verdict_of(seen) is not Verdict.REJECTED:
             return failure_of(job_id, host, seen, body)
     return Reply(job_id, datetime.now(UTC), http_status, code, body, "api")
+
+
+def _error_code(envelope: dict[str, Any]) -> str | None:
+    """Returns the `Code`; beside a JobStatus it is one more unknown key."""
+    if _text(envelope, "JobStatus") is not None:
+        return None
+    return _text(envelope, "Code") or _text(envelope, "code")
 
 
 def _envelope(body: bytes) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from transforms.source.errors import (
 )
 
 _CHATTY_LOGGERS: Final = ("darabonba-core", "alibabacloud-tea", "credentials")
+_TRACING_LOGGER: Final = "credentials"
 _CALL: Final = Params(
     action="QueryVideoCognitionJob",
     version="2020-11-09",
@@ -178,7 +179,8 @@ def _quieten() -> None:
     for name in _CHATTY_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.setLevel(logging.WARNING)
+        # The chain prints a traceback for each place without keys; we say what to do in one line.
+        logger.setLevel(logging.CRITICAL if name == _TRACING_LOGGER else logging.WARNING)
 
 
 def _go_direct_where_told(settings: SourceSettings, host: str) -> None:

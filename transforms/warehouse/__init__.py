@@ -4,12 +4,14 @@
 account, `publish` swaps them in, `query` answers. `duck` is the one place that opens DuckDB.
 """
 
+from transforms.warehouse.duck import BuildWriteError
 from transforms.warehouse.load import BatchChangedError, LoadError, LoadReport, load_batches
 from transforms.warehouse.query import PUBLISHED, published_batches, query_published
 
 __all__ = [
     "PUBLISHED",
     "BatchChangedError",
+    "BuildWriteError",
     "LoadError",
     "LoadReport",
     "load_batches",

@@ -92,6 +92,27 @@ def _create_build(path: Path) -> None:
     staged.replace(path)
 
 
+def require_lake(connection: Connection, build: Path, lake_id: str, place: str) -> None:
+    """Checks that the build holds no batches but this lake's.
+
+    An empty lake in a mistyped or unmounted place would otherwise take every job away.
+
+    Raises:
+        ConfigurationError: It holds another lake's.
+    """
+    if _lake_of(connection) not in {None, lake_id}:
+        raise ConfigurationError(
+            f"{build} was loaded from another lake than {place}: give that lake, or another "
+            f"--warehouse, or delete {build.name} to build it from this lake; nothing was changed"
+        )
+
+
+def record_lake(connection: Connection, lake_id: str) -> None:
+    """Notes whose batches the build holds from now on."""
+    if fetch(connection, f"SELECT lake_id FROM {META}") != [(lake_id,)]:  # noqa: S608 - a constant
+        fetch(connection, f"UPDATE {META} SET lake_id = $id", {"id": lake_id})  # noqa: S608 - a constant
+
+
 def follow_schemas(connection: Connection, contracts: Contracts) -> None:
     """Makes tables, columns, comments and views what the schemas and `sql/` say."""
     tables = (*OWN_TABLES, *contracts.tables.values())
@@ -110,6 +131,16 @@ def follow_schemas(connection: Connection, contracts: Contracts) -> None:
             f"UPDATE {META} SET schemas_digest = $schemas, sql_digest = $sql",  # noqa: S608 - a constant
             {"schemas": wanted[0], "sql": wanted[1]},
         )
+
+
+def _lake_of(connection: Connection) -> str | None:
+    """Returns the id of the lake the batches are from, or None where there are none to lose."""
+    found = read_catalog(connection)
+    if "batches" not in found or not fetch(connection, "SELECT 1 FROM batches LIMIT 1"):
+        return None
+    if "lake_id" not in found[META].columns:  # made before lakes had ids
+        return ""
+    return str(fetch(connection, f"SELECT lake_id FROM {META}")[0][0] or "")  # noqa: S608 - a constant
 
 
 def _drop_views(connection: Connection) -> list[str]:

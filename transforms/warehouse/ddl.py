@@ -43,6 +43,7 @@ OWN_TABLES = (
             _own("format", pa.int32(), "Format of the file; a newer one asks for an upgrade."),
             _own("schemas_digest", pa.string(), "sha256 over the schemas of the tables."),
             _own("sql_digest", pa.string(), "sha256 over the SQL of views and checks."),
+            _own("lake_id", pa.string(), "Id of the lake whose batches it holds, see lake.json."),
             _own("checked_digest", pa.string(), "Content that passed the checks; NULL if none."),
         ),
     ),

@@ -22,12 +22,19 @@ META = "cognition_meta"
 STORAGE_VERSION = "v1.5.0"  # the newest that DuckDB 1.5, which many drivers still carry, can open
 DEFAULT_THREADS = 2
 
+# Of the system, not of the rows; a fatal one is what a full disk can lead to.
+LACKS = (duckdb.OperationalError, duckdb.FatalException)
+
 Connection = duckdb.DuckDBPyConnection
 Parameters = Mapping[str, Any]
 
 
 class WarehouseLockedError(RetryableError):
     """Another process holds a DuckDB file; nothing was written."""
+
+
+class BuildWriteError(CognitionError):
+    """DuckDB lacked disk or memory; what was committed before stays."""
 
 
 class QueryError(CognitionError):
@@ -85,6 +92,24 @@ def registered(connection: Connection, name: str, rows: pa.Table) -> Iterator[No
     finally:
         with suppress(duckdb.Error):  # refused in a failed transaction, whose error matters more
             connection.unregister(name)
+
+
+@contextmanager
+def lacks_explained(work: str) -> Iterator[None]:
+    """Tells what DuckDB lacked for some work, be it at a statement or at the commit.
+
+    Raises:
+        BuildWriteError: It lacked disk or memory.
+    """
+    try:
+        yield
+    except LACKS as error:
+        short_of_memory = isinstance(error, duckdb.OutOfMemoryException)
+        remedy = "give the process more memory" if short_of_memory else "free space on its disk"
+        raise BuildWriteError(
+            f"cannot {work}: {str(error).splitlines()[0]}; what was loaded before stays: {remedy} "
+            "and run `cognition load`"
+        ) from None
 
 
 def fetch(

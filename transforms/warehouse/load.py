@@ -19,17 +19,33 @@ import pyarrow.parquet as pq
 from transforms.commit import unsettled_batches
 from transforms.contract import Contracts
 from transforms.errors import FatalError, RetryableError
-from transforms.lake import Commit, CommittedFile, marker_path, read_commit, read_commits
+from transforms.lake import (
+    Commit,
+    CommittedFile,
+    marker_path,
+    place_of,
+    read_commit,
+    read_commits,
+    read_lake_id,
+)
 from transforms.layout import Table
 from transforms.reports import Progress, no_progress
 from transforms.storage import Storage, sha256_of
-from transforms.warehouse.build import follow_schemas, open_build
+from transforms.warehouse.build import (
+    BUILD,
+    follow_schemas,
+    open_build,
+    record_lake,
+    require_lake,
+)
 from transforms.warehouse.ddl import quote
 from transforms.warehouse.duck import (
     DEFAULT_THREADS,
+    LACKS,
     Connection,
     fetch,
     first_lines,
+    lacks_explained,
     registered,
     transaction,
 )
@@ -81,12 +97,17 @@ def load_batches(
 
     Raises:
         WarehouseLockedError: Another process holds the build.
-        ConfigurationError: The build is not ours, or cannot follow the schemas.
+        ConfigurationError: The build is not ours, holds another lake's batches, or cannot follow
+            the schemas; or the lake is gone.
         LoadError: A batch is damaged, or holds a job another batch holds too.
         BatchChangedError: A batch was made again meanwhile.
+        BuildWriteError: There is not enough disk or memory.
     """
     commits = read_commits(storage)
+    lake_id = read_lake_id(storage)  # after the batches: a lake that went away has no id, either
+    build = warehouse_dir / BUILD
     with open_build(warehouse_dir, create=True, threads=threads) as connection:
+        require_lake(connection, build, lake_id, place_of(storage))
         follow_schemas(connection, contracts)
         known = dict(fetch(connection, "SELECT batch_id, commit_id FROM batches"))
         if moving := unsettled_batches(storage, commits, known):
@@ -94,6 +115,7 @@ def load_batches(
                 f"{len(moving)} batches are just being made again, {moving[0]} among them: "
                 "run `cognition flatten`, then `cognition load` again; nothing was changed"
             )
+        record_lake(connection, lake_id)
         removed = sorted(known.keys() - commits.keys())
         changed = [b for b, c in commits.items() if b in known and known[b] != c.commit_id]
         new = [b for b in commits if b not in known]
@@ -101,7 +123,8 @@ def load_batches(
         work = (*removed, *changed, *new)
         for done, batch_id in enumerate(work):
             progress("load", done, len(work))
-            _bring_batch(connection, storage, contracts, batch_id, commits.get(batch_id), stale)
+            with lacks_explained(f"load batch {batch_id} into {build}"):
+                _bring_batch(connection, storage, contracts, batch_id, commits.get(batch_id), stale)
         progress("load", len(work), len(work))
         rows = {name: _count(connection, name) for name in contracts.tables}
     unchanged = len(commits) - len(new) - len(changed)
@@ -224,6 +247,8 @@ def _insert_table(connection: Connection, table: str, rows: pa.Table, place: str
                 connection,
                 f"INSERT INTO {quote(table)} BY NAME SELECT * FROM incoming_rows",  # noqa: S608 - quoted
             )
+        except LACKS:
+            raise
         except duckdb.Error as error:
             raise LoadError(
                 f"{place} does not fit the table {table}: {first_lines(error)}; "

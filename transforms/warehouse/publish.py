@@ -3,14 +3,18 @@
 Readers open the published file read-only. One that has it open keeps the old file, whole, until it
 opens it again; nobody ever sees half a load. A crash at any point leaves the old file or the new
 one. The last versions stay in `versions/`; the published file is a hard link to one of them.
+
+A version is read-only and bears the time of its name, to the second. A published file that bears
+another was written to by someone: the build is published anew.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,12 +53,15 @@ class PublishReport:
         version: Name of its version: UTC time of the publish and 8 digits of the content's digest.
         changed: Whether this call published it; false when nothing had changed.
         bytes: Size of the file.
+        altered: Whether the file published before was not as it had been published: someone had
+            written to it, or taken its version away.
     """
 
     path: str
     version: str
     changed: bool
     bytes: int
+    altered: bool = False
 
 
 def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) -> PublishReport:
@@ -76,16 +83,18 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
         with open_build(warehouse_dir) as connection:
             digest = _checked_digest(connection)
             _settle_log(target)
-            changed = _published_digest(target) != digest
-            if changed:
+            published = _published_digest(target)
+            whole = None if published is None else _version_of(target, published)
+            version = whole if published == digest else None
+            if changed := version is None:
                 fetch(connection, "CHECKPOINT")
                 version = _copy_build(warehouse_dir, digest, now or datetime.now(UTC))
+        altered = published is not None and whole is None
         if changed:
-            _swap(version, target)
-        else:
-            version = _version_of(target, digest)
+            _swap(version, target, altered=altered)
         _prune(warehouse_dir / VERSIONS, version, keep)
-        return PublishReport(str(target), version.stem, changed, target.stat().st_size)
+        size = target.stat().st_size
+        return PublishReport(str(target), version.stem, changed, size, altered)
 
 
 def read_version(warehouse_dir: Path) -> str | None:
@@ -97,7 +106,7 @@ def read_version(warehouse_dir: Path) -> str | None:
     """
     target = warehouse_dir / PUBLISHED
     digest = _published_digest(target)
-    return None if digest is None else _version_of(target, digest).stem
+    return None if digest is None else (_version_of(target, digest) or target).stem
 
 
 @contextmanager
@@ -141,6 +150,7 @@ def _settle_log(target: Path) -> None:
     if not target.exists():
         log.unlink(missing_ok=True)  # of a file that is gone
     elif log.exists():
+        _set_mode(target, target.stat().st_mode | stat.S_IWUSR)
         with connect(target, read_only=False) as connection:
             fetch(connection, "CHECKPOINT")
     _refuse_log(target)
@@ -156,12 +166,17 @@ def _refuse_log(target: Path) -> None:
 
 
 def _published_digest(target: Path) -> str | None:
-    """Returns the content that is published; opening it also tells whether someone writes to it."""
+    """Returns the content that is published; opening it also tells whether someone writes to it.
+
+    Where someone took away what tells the content, it is no build's: "".
+    """
     if not target.exists():
         return None
     with connect(target, read_only=True) as connection:
         require_ours(connection, target)
-        return content_digest(connection)
+        with suppress(duckdb.ProgrammingError):
+            return content_digest(connection)
+    return ""
 
 
 def _copy_build(warehouse_dir: Path, digest: str, now: datetime) -> Path:
@@ -175,11 +190,11 @@ def _copy_build(warehouse_dir: Path, digest: str, now: datetime) -> Path:
     folder.mkdir(exist_ok=True)
     for leftover in folder.glob("*.part"):
         leftover.unlink()
-    name = f"warehouse-{now.astimezone(UTC):%Y%m%dT%H%M%S}-{digest[:8]}"
+    name = _name_version(now, digest)
     part, version = folder / f"{name}.part", folder / f"{name}.duckdb"
     try:
         shutil.copyfile(build, part)
-        _sync(part)
+        _seal(part, int(now.timestamp()))
         part.replace(version)
         _sync(folder)
     finally:
@@ -187,7 +202,28 @@ def _copy_build(warehouse_dir: Path, digest: str, now: datetime) -> Path:
     return version
 
 
-def _swap(version: Path, target: Path) -> None:
+def _name_version(moment: datetime, digest: str) -> str:
+    return f"warehouse-{moment.astimezone(UTC):%Y%m%dT%H%M%S}-{digest[:8]}"
+
+
+def _seal(file: Path, seconds: int) -> None:
+    """Gives a copy the time of its version, takes from all the right to write, and syncs it."""
+    os.utime(file, (seconds, seconds))
+    _set_mode(file, file.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
+    _sync(file)
+
+
+def _set_mode(file: Path, mode: int) -> None:
+    with suppress(OSError):  # a filesystem without modes, or someone else's file
+        file.chmod(stat.S_IMODE(mode))
+
+
+def _swap(version: Path, target: Path, *, altered: bool) -> None:
+    """Makes the version the published file; an altered one is not kept as a version, either."""
+    if altered:
+        for damaged in (target.parent / VERSIONS).glob("warehouse-*.duckdb"):
+            if damaged.samefile(target):
+                damaged.unlink()
     link = target.with_name(f"{PUBLISHED}.new")
     link.unlink(missing_ok=True)
     try:
@@ -195,7 +231,7 @@ def _swap(version: Path, target: Path) -> None:
             os.link(version, link)
         except OSError:  # a filesystem without hard links
             shutil.copyfile(version, link)
-            _sync(link)
+            _seal(link, int(version.stat().st_mtime))
         _refuse_log(target)
         link.replace(target)
         _sync(target.parent)
@@ -204,11 +240,15 @@ def _swap(version: Path, target: Path) -> None:
     _refuse_log(target)
 
 
-def _version_of(target: Path, digest: str) -> Path:
-    """Returns the version the target is a link to, or a copy of."""
-    named = sorted((target.parent / VERSIONS).glob(f"warehouse-*-{digest[:8]}.duckdb"))
-    linked = [path for path in named if path.samefile(target)]
-    return (linked or named or [target])[-1]
+def _version_of(target: Path, digest: str) -> Path | None:
+    """Returns the version the target is a link to, or a copy of; None if it was written to since.
+
+    Its time tells, to the nanosecond: a hard link shares what is written with its version.
+    """
+    seconds, more = divmod(target.stat().st_mtime_ns, 10**9)
+    name = _name_version(datetime.fromtimestamp(seconds, UTC), digest)
+    version = target.parent / VERSIONS / f"{name}.duckdb"
+    return version if more == 0 and version.exists() else None
 
 
 def _prune(folder: Path, published: Path, keep: int) -> None:

@@ -1,0 +1,184 @@
+"""Lands the service's final replies in raw: what counts as final, and when it is written.
+
+Error replies wait for the end of a run: where a service rejects job after job and knows none, it
+is the wrong one, and no job may be closed over it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from transforms import raw
+from transforms.errors import SourceRefusedError
+from transforms.plain import plain
+from transforms.reports import IngestReport, Progress
+from transforms.settings import Settings, SourceSettings
+from transforms.source import (
+    CognitionSource,
+    Reply,
+    Unanswered,
+    endpoint_of,
+    is_final,
+    readable_code,
+    reply_status,
+)
+from transforms.storage import Storage
+
+REJECTED = "Rejected"
+MALFORMED = "Malformed"
+DOUBTFUL_REJECTIONS = 10
+"""So many rejected jobs and none with a JobStatus are a wrong region, not lost jobs."""
+
+_HTTP_ERRORS = 400
+
+
+class Place(NamedTuple):
+    """Whom we ask: region of the settings and host."""
+
+    region: str
+    host: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was answered so far.
+
+    Attributes:
+        by_status: Replies by JobStatus; `Rejected` and `Malformed` for those without one.
+        error_codes: Error replies by code.
+        landed: Final replies handed on.
+        unanswered: Jobs whose retries were used up.
+        reason: Why the last of them was not answered.
+    """
+
+    by_status: Counter[str] = field(default_factory=Counter)
+    error_codes: Counter[str] = field(default_factory=Counter)
+    landed: int = 0
+    unanswered: int = 0
+    reason: str | None = None
+
+    @property
+    def knows_a_job(self) -> bool:
+        """Tells whether any job had a JobStatus."""
+        return bool(self.by_status.keys() - {REJECTED, MALFORMED})
+
+
+def land_answers(
+    storage: Storage,
+    settings: Settings,
+    source_settings: SourceSettings,
+    job_ids: Sequence[str],
+    progress: Progress,
+) -> IngestReport:
+    """Asks the service for some jobs and lands the final replies.
+
+    Raises:
+        FatalError: The service refused us, or rejected job after job and knows none. What it
+            answered before is landed, but for rejections nobody could believe.
+    """
+    tally, place = Tally(), Place(source_settings.region, endpoint_of(source_settings))
+    progress("source", 0, len(job_ids))
+    with CognitionSource(source_settings) as source:
+        answers = _told(source.query_all(job_ids), progress, len(job_ids))
+        replies = final_replies(answers, tally, place)
+        written = raw.write_raw(
+            storage, replies, settings.batch_bytes, flush_seconds=settings.flush_seconds
+        )
+        files = tuple(written)
+        counters = source.counters
+    return IngestReport(
+        known=len(job_ids),
+        pending=len(job_ids),
+        queried=sum(tally.by_status.values()) + tally.unanswered,
+        by_status=dict(tally.by_status),
+        landed=tally.landed,
+        unanswered=tally.unanswered,
+        calls=counters.calls,
+        retries=counters.retries,
+        throttled=counters.throttled,
+        raw_files=files,
+        unanswered_reason=tally.reason,
+        error_codes=dict(tally.error_codes),
+        region=place.region,
+        endpoint=place.host,
+    )
+
+
+def final_replies(
+    answers: Iterable[Reply | Unanswered], tally: Tally, place: Place
+) -> Iterator[Reply | None]:
+    """Yields the final replies, error replies last; None for an answer that does not land now.
+
+    Args:
+        answers: What the service answered, as it comes.
+        tally: Takes the counts.
+        place: Whom we asked, for messages.
+
+    Raises:
+        SourceRefusedError: Ten jobs or more were rejected and none had a JobStatus.
+    """
+    held: list[Reply] = []
+    try:
+        for answer in answers:
+            yield _sort(answer, tally, held)
+    except (Exception, KeyboardInterrupt):
+        if tally.knows_a_job:
+            yield from _let_go(held, tally)
+        raise
+    if len(held) >= DOUBTFUL_REJECTIONS and not tally.knows_a_job:
+        raise _wrong_place(tally, place)
+    yield from _let_go(held, tally)
+
+
+def status_of(reply: Reply) -> str:
+    """Returns what a reply counts as: its JobStatus, else `Rejected` or `Malformed`.
+
+    An error that came as a success is malformed, as flatten has it.
+    """
+    if reply.error_code is None:
+        status = reply_status(reply.body)
+        return MALFORMED if status is None else plain(status)
+    return REJECTED if (reply.http_status or 0) >= _HTTP_ERRORS else MALFORMED
+
+
+def _sort(answer: Reply | Unanswered, tally: Tally, held: list[Reply]) -> Reply | None:
+    """Counts an answer; returns it if it lands now."""
+    if isinstance(answer, Unanswered):
+        tally.unanswered += 1
+        tally.reason = str(answer.error)
+        return None
+    tally.by_status[status_of(answer)] += 1
+    if answer.error_code is not None:
+        tally.error_codes[readable_code(answer.error_code)] += 1
+        held.append(answer)
+        return None
+    if not is_final(answer.body):
+        return None
+    tally.landed += 1
+    return answer
+
+
+def _let_go(held: Sequence[Reply], tally: Tally) -> Iterator[Reply]:
+    for reply in held:
+        tally.landed += 1
+        yield reply
+
+
+def _wrong_place(tally: Tally, place: Place) -> SourceRefusedError:
+    codes = ", ".join(sorted(tally.error_codes))
+    return SourceRefusedError(
+        f"all {sum(tally.error_codes.values())} jobs rejected ({codes}), none landed: check "
+        f"COGNITION_REGION ({place.region}) and COGNITION_ENDPOINT ({place.host}); if the jobs "
+        "really are gone, take them out of the ledger"
+    )
+
+
+def _told(
+    answers: Iterable[Reply | Unanswered], progress: Progress, total: int
+) -> Iterator[Reply | Unanswered]:
+    for done, answer in enumerate(answers, start=1):
+        progress("source", done, total)
+        yield answer

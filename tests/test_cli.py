@@ -134,6 +134,26 @@ def test_import_takes_the_job_id_given(cli: Cli, tmp_path: Path) -> None:
     assert out.split() == ["job_id", "given", "own"]
 
 
+def test_parameters_are_bound_not_formatted(cli: Cli, home: str) -> None:
+    """`--param` gives a value to `$name`, whatever quotes it holds."""
+    sql = "SELECT $word AS word, $more AS more"
+    values = ("--param", "word=it's = so", "--param", "more=")
+    code, out, _ = cli("query", sql, *values, "--format", "json", "--home", home)
+    assert (code, json.loads(out)["rows"]) == (0, [{"word": "it's = so", "more": ""}])
+    for wrong in ("word", "=x", "a b=c"):
+        code, _, err = cli("query", sql, "--param", wrong, "--home", home)
+        assert (code, "name=value" in err) == (2, True)
+
+
+def test_an_empty_ledger_says_where_ids_go(cli: Cli, tmp_path: Path) -> None:
+    """With no job id at all, `run` tells where to put them, and publishes an empty file."""
+    home = str(tmp_path / "h")
+    code, out, _ = cli("run", "--home", home)
+    assert (code, "put them into ledger/" in " ".join(out.split())) == (0, True)
+    status = json.loads(cli("status", "--json", "--home", home)[1])
+    assert (status["published_batches"], status["published"] is not None) == (0, True)
+
+
 def test_status_tells_what_is_left(cli: Cli, home: str, tmp_path: Path) -> None:
     """Status counts every stage in plain words and names the next step, if there is one."""
     code, out, _ = cli("status", "--home", home)

@@ -7,7 +7,7 @@ any time and then finds nothing left to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from pathlib import Path
@@ -159,9 +159,9 @@ def publish(settings: Settings) -> PublishReport:
     return publishing.publish(settings.warehouse_dir, settings.keep_versions)
 
 
-def query(settings: Settings, sql: str) -> pa.Table:
-    """Answers SQL from the published warehouse, read-only."""
-    return warehouse.query_published(settings.warehouse_dir, sql)
+def query(settings: Settings, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+    """Answers SQL from the published warehouse, read-only; `parameters` are bound to `$name`."""
+    return warehouse.query_published(settings.warehouse_dir, sql, parameters)
 
 
 def status(settings: Settings) -> Status:

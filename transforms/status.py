@@ -32,6 +32,7 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
     known = ledger.read_ledger(storage)
     plan, commits = make_plan(storage, contracts), lake.read_commits(storage)
     published, error = _published(settings)
+    place = settings.warehouse_dir / PUBLISHED
     waiting = {
         batch for batch, commit in commits.items() if published.get(batch) != commit.commit_id
     }
@@ -51,7 +52,7 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         rows=_rows(commits.values()),
         quarantine=_count(storage, commits.values(), "quarantine", "reason"),
         unknown_types=_count(storage, commits.values(), "unknown_results", "type"),
-        published=str(settings.warehouse_dir / PUBLISHED) if published else None,
+        published=str(place) if place.exists() and error is None else None,
         published_error=error,
         published_batches=len(published),
         waiting_batches=len(waiting),

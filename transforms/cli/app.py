@@ -174,7 +174,7 @@ def status(call: Call) -> Outcome:
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment
 @takes()
-def query(
+def query(  # noqa: PLR0913 - one parameter an option
     call: Call,
     sql: Annotated[
         str | None, typer.Argument(help="SQL; - reads it from stdin.", show_default=False)
@@ -182,6 +182,10 @@ def query(
     *,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Read the SQL from a file; - is stdin.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="NAME=VALUE", help="Text bound to $NAME; may be repeated."),
     ] = None,
     style: Annotated[
         Format | None, typer.Option("--format", help="Default: table.", show_default=False)
@@ -197,4 +201,5 @@ def query(
     if call.as_json and style not in {None, Format.JSON}:
         raise ConfigurationError(f"--json and --format {style} contradict each other: drop one")
     chosen = Format.JSON if call.as_json else style or Format.TABLE
-    return work.query(call, work.read_sql(sql, file), style=chosen, limit=limit)
+    parameters = work.read_parameters(param or [])
+    return work.query(call, work.read_sql(sql, file), parameters, style=chosen, limit=limit)

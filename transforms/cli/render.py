@@ -123,7 +123,9 @@ def _warnings(report: IngestReport) -> Iterator[str]:
 
 def _ingest_lines(report: IngestReport) -> Iterator[tuple[str, str]]:
     if not report.pending:
-        yield "source", f"nothing pending: {amount(report.known, 'known job')}, all answered"
+        known = f"{amount(report.known, 'known job')}, all answered"
+        none = "no job ids: put them into ledger/ of the lake, as txt, csv, jsonl or parquet"
+        yield "source", f"nothing pending: {known}" if report.known else none
         return
     yield "source", f"{amount(report.queried, 'job')} queried of {report.pending:,} pending"
     yield "", counts(report.by_status) or "no answers"

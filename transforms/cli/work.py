@@ -6,7 +6,7 @@ Importing this module imports the engine; `transforms.cli.app` does so only to r
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transforms import pipeline
@@ -63,10 +63,25 @@ def status(call: Call) -> Outcome:
     return status_outcome(pipeline.status(call.settings))
 
 
-def query(call: Call, sql: str, *, style: str, limit: int | None) -> Outcome:
+def query(
+    call: Call, sql: str, parameters: Mapping[str, str], *, style: str, limit: int | None
+) -> Outcome:
     """Asks the published warehouse."""
-    table = pipeline.query(call.settings, sql)
+    table = pipeline.query(call.settings, sql, parameters)
     return rows.query_outcome(table, style=style, limit=limit)
+
+
+def read_parameters(given: Sequence[str]) -> dict[str, str]:
+    """Returns `name=value` texts as a mapping.
+
+    Raises:
+        ConfigurationError: One of them has no name or no `=`.
+    """
+    pairs = [text.partition("=") for text in given]
+    for name, sign, _ in pairs:
+        if not sign or not name.isidentifier():
+            raise ConfigurationError(f"--param {name!r}: give it as --param name=value")
+    return {name: value for name, _, value in pairs}
 
 
 def read_sql(sql: str | None, file: Path | None) -> str:

@@ -39,9 +39,9 @@ def query_published(
             relation = connection.sql(sql, params=dict(parameters) if parameters else None)
             return pa.table({}) if relation is None else relation.to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(
-                f"{first_lines(error)} (`FROM dictionary` lists the tables and columns)"
-            ) from None
+            unknown_name = isinstance(error, duckdb.CatalogException | duckdb.BinderException)
+            hint = " (`FROM dictionary` lists the tables and columns)" if unknown_name else ""
+            raise QueryError(first_lines(error) + hint) from None
 
 
 def published_batches(warehouse_dir: Path) -> dict[str, str]:

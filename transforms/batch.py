@@ -6,7 +6,6 @@ A pure function of the replies, the schemas and this code: the same input gives 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,8 +68,8 @@ def flatten_raw(
     collected = _Collected()
     tables: dict[str, pa.Table] = {}
     totals: dict[str, Mapping[str, int]] = {}
-    with gc_paused(), ThreadPoolExecutor(1, thread_name_prefix="flatten") as beside:
-        collected.types = {c.type: TypeRows(c, beside) for c in contracts.distinct}
+    with gc_paused():
+        collected.types = {c.type: TypeRows(c) for c in contracts.distinct}
         for reply in _rows(raw):
             _collect_reply(reply, contracts, batch_id, max_blob_bytes, collected)
         for rows in collected.types.values():

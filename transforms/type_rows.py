@@ -1,13 +1,12 @@
 """Rows of one Type: accepted blobs read, flattened and conserved, chunk by chunk.
 
-Reading leaves the interpreter's lock, so a second core flattens one chunk while the first validates
-the next. Chunks end after a number of bytes: the same blobs make the same chunks.
+A chunk ends after a number of bytes, so that only so much text is held at once, and the same blobs
+make the same chunks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,31 +47,33 @@ class TypeRows:
 
     Args:
         contract: The Type.
-        beside: Where chunks are flattened while the caller goes on.
 
     Attributes:
         totals: After `finish`, per table: elements in the source, rows loaded, elements set aside.
         unreadable: After `finish`, rows of `results` whose Data could not be read, and why.
     """
 
-    def __init__(self, contract: Contract, beside: Executor) -> None:
+    def __init__(self, contract: Contract) -> None:
         self.totals: dict[str, dict[str, int]] = {}
         self.unreadable: list[tuple[Row, Finding]] = []
         self._contract = contract
-        self._beside = beside
         self._source = np.zeros(len(contract.tables), np.int64)
         self._waiting: list[Blob] = []
         self._waiting_bytes = 0
-        self._chunks: list[Future[Chunk]] = []
+        self._chunks: list[Chunk] = []
 
     def add(self, row: Row, verdict: Verdict) -> None:
-        """Takes one blob."""
+        """Takes one blob.
+
+        Raises:
+            ConservationError: A row would be lost or made up.
+        """
         self._source += verdict.source
         if verdict.line is not None:
             self._waiting.append(Blob(row, verdict.line, verdict.expected))
             self._waiting_bytes += len(verdict.line)
             if self._waiting_bytes >= CHUNK_BYTES:
-                self._send()
+                self._flatten()
 
     def finish(self) -> dict[str, pa.Table]:
         """Returns the rows of all blobs by table.
@@ -81,8 +82,8 @@ class TypeRows:
             ConservationError: A row would be lost or made up.
         """
         if self._waiting:
-            self._send()
-        chunks = [future.result() for future in self._chunks]
+            self._flatten()
+        chunks = self._chunks
         self.unreadable = [each for chunk in chunks for each in chunk.unreadable]
         loaded = sum((np.asarray(c.loaded) for c in chunks), np.zeros_like(self._source))
         for table, source, kept in zip(
@@ -99,9 +100,9 @@ class TypeRows:
             for name in names
         }
 
-    def _send(self) -> None:
+    def _flatten(self) -> None:
         blobs, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        self._chunks.append(self._beside.submit(flatten_chunk, self._contract, blobs))
+        self._chunks.append(flatten_chunk(self._contract, blobs))
 
 
 def flatten_chunk(contract: Contract, blobs: list[Blob]) -> Chunk:

@@ -168,7 +168,10 @@ def newest_rows(index: Iterable[RawRow]) -> dict[str, RawRow]:
 
 def _read(source: pa.NativeFile, raw_file: str, columns: list[str]) -> pa.Table:
     try:
-        return pq.read_table(source, columns=columns)
+        file = pq.ParquetFile(source)  # read_table would first load the dataset machinery
+        if not {*columns} <= {*file.schema_arrow.names}:
+            raise pa.ArrowInvalid("another file's columns")
+        return file.read(columns=columns)
     except (pa.ArrowException, OSError):
         raise LakeFormatError(
             f"{raw_file} cannot be read as raw replies: restore it from a copy, "

@@ -168,7 +168,7 @@ def _read_rows(storage: Storage, commit: Commit, file: CommittedFile) -> pa.Tabl
         raise _damage(storage, commit, f"{file.path} is committed but missing") from None
     if sha256_of(content) != file.sha256:
         raise _damage(storage, commit, f"{file.path} is not the committed file (sha256)")
-    rows = pq.read_table(pa.BufferReader(content))
+    rows = pq.ParquetFile(pa.BufferReader(content)).read()
     if rows.num_rows != file.rows:
         raise _damage(storage, commit, f"{file.path} has {rows.num_rows} rows, not {file.rows}")
     return rows

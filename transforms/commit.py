@@ -8,7 +8,7 @@ crash half-way are one case.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -33,24 +33,30 @@ class Plan:
         stale: Raw files whose batch is absent or was made from other inputs.
         gone: Batches whose raw file is no more, whole or as a crash left them.
         unchanged: Number of batches that are as they should be.
+        index: Where every reply lies, as read for the plan.
+        commits: The committed batches, as read for the plan.
     """
 
     inputs: Mapping[str, Mapping[str, str]]
     stale: tuple[str, ...]
     gone: tuple[lake.Commit, ...]
     unchanged: int
+    index: Sequence[raw.RawRow]
+    commits: Mapping[str, lake.Commit]
 
 
 def make_plan(storage: Storage, contracts: Contracts) -> Plan:
     """Compares what raw says with what is committed; reads no reply."""
     # Listed before raw: so a batch that is just being made is found there, and is no orphan.
     written = lake.list_tables(storage)
-    inputs = _wanted_inputs(storage, contracts)
+    index = raw.read_index(storage)
+    inputs = _wanted_inputs(storage, contracts, index)
     commits = lake.read_commits(storage)
     stale = tuple(path for path, wanted in inputs.items() if not _made(commits, path, wanted))
     gone = tuple(c for c in commits.values() if c.inputs["raw_file"] not in inputs)
     orphans = _orphans(written, {*commits, *map(name_of, inputs)})
-    return Plan(inputs, stale, gone + orphans, len(inputs) - len(stale))
+    unchanged = len(inputs) - len(stale)
+    return Plan(inputs, stale, gone + orphans, unchanged, index, commits)
 
 
 def commit_raw_file(
@@ -110,8 +116,9 @@ def unsettled_batches(
     return sorted(moving)
 
 
-def _wanted_inputs(storage: Storage, contracts: Contracts) -> dict[str, dict[str, str]]:
-    index = raw.read_index(storage)
+def _wanted_inputs(
+    storage: Storage, contracts: Contracts, index: Sequence[raw.RawRow]
+) -> dict[str, dict[str, str]]:
     newest = raw.newest_rows(index)
     superseded: dict[str, list[int]] = {path: [] for path in raw.list_raw(storage)}
     for row in index:
@@ -137,7 +144,7 @@ def _settled_inputs(
     """
     if older is None or list(plan.inputs) == raw.list_raw(storage):
         return plan.inputs[raw_file]
-    return _wanted_inputs(storage, contracts)[raw_file]
+    return _wanted_inputs(storage, contracts, raw.read_index(storage))[raw_file]
 
 
 def _orphans(written: Iterable[str], known: Container[str]) -> tuple[lake.Commit, ...]:

@@ -94,8 +94,7 @@ def query_batch(
         RetryableError: Not one of them was answered; they stay pending.
     """
     storage = lake.open_lake(settings.lake_root, create=True)
-    landed = {row.job_id for row in raw.read_index(storage)}
-    pending = [job for job in job_ids if job not in landed]
+    pending = _not_landed(storage, job_ids)
     report = land_answers(storage, settings, source, pending, progress)
     if report.unanswered and report.unanswered == report.queried:
         jobs = f"{report.unanswered} of {report.queried} jobs got no answer"
@@ -230,8 +229,12 @@ def _known_and_pending(settings: Settings) -> tuple[Storage, list[str], list[str
     storage = Storage.at(settings.lake_root)
     known = ledger.read_ledger(storage)  # first: a wrong one must not leave a new lake behind
     storage = lake.open_lake(settings.lake_root, create=True)
+    return storage, known, _not_landed(storage, known)
+
+
+def _not_landed(storage: Storage, job_ids: Sequence[str]) -> list[str]:
     landed = {row.job_id for row in raw.read_index(storage)}
-    return storage, known, [job for job in known if job not in landed]
+    return [job for job in job_ids if job not in landed]
 
 
 def _add(left: FlattenReport, right: FlattenReport) -> FlattenReport:

@@ -26,11 +26,9 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         ConfigurationError: There is no lake yet.
     """
     storage = lake.open_lake(settings.lake_root)
-    contracts = load_contracts(settings.schemas)
-    index = raw.read_index(storage)
-    newest = raw.newest_rows(index)
     known = ledger.read_ledger(storage)
-    plan, commits = make_plan(storage, contracts), lake.read_commits(storage)
+    plan = make_plan(storage, load_contracts(settings.schemas))
+    commits, newest = plan.commits, raw.newest_rows(plan.index)
     published, error = _published(settings)
     place = settings.warehouse_dir / PUBLISHED
     waiting = {
@@ -45,8 +43,8 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         pending=sum(job not in newest for job in known),
         jobs=_count(storage, commits.values(), "jobs", "state"),
         raw_files=len(plan.inputs),
-        raw_replies=len(index),
-        raw_bytes=sum(row.body_bytes for row in index),
+        raw_replies=len(plan.index),
+        raw_bytes=sum(row.body_bytes for row in plan.index),
         batches=len(commits),
         stale_batches=len(plan.stale),
         rows=_rows(commits.values()),

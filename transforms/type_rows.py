@@ -16,8 +16,8 @@ import pyarrow as pa
 from transforms.contract import Contract
 from transforms.errors import ConservationError
 from transforms.flatten import Flattened, flatten_blobs, read_blobs
-from transforms.json_text import cut_fragment, duplicate_key
-from transforms.validate import Finding, Verdict
+from transforms.json_text import duplicate_key
+from transforms.validate import Finding, Verdict, whole_finding
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -165,11 +165,7 @@ def _without_unreadable(
 
 
 def _finding(line: bytes, error: Exception) -> Finding:
-    key = duplicate_key(line)
-    return Finding(
-        scope="result",
-        reason="duplicate_key" if key else "unreadable",
-        message=f"the key {key!r} is given twice in one object" if key else f"Data: {error}",
-        fragment=cut_fragment(line.decode()),
-        fragment_bytes=len(line),
-    )
+    if (key := duplicate_key(line)) is not None:
+        message = f"the key {key!r} is given twice in one object"
+        return whole_finding("duplicate_key", message, line)
+    return whole_finding("unreadable", f"Data: {error}", line)

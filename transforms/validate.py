@@ -111,7 +111,7 @@ def check_blob(data: Any, contract: Contract) -> Verdict:  # noqa: ANN401 - any 
             form, line = "string in a string", document.encode()
             document = orjson.loads(line)
     except (ValueError, TypeError) as error:
-        return _nothing(contract, form, _whole_finding("not_json", f"Data: {error}", data))
+        return _nothing(contract, form, whole_finding("not_json", f"Data: {error}", data))
     counts = count_elements(contract.root, document)  # before rows are cut out of it
     examined = examine(document, contract.gate, line)
     if examined.document is None:
@@ -140,10 +140,10 @@ def examine(document: Any, gate: Gate, text: bytes | None = None) -> Examined:  
     if is_nested_deeper(document):
         message = f"nested more than {MAX_DEPTH} levels deep"
         whole = document if text is None else text
-        return Examined(None, (_whole_finding("unreadable", message, whole),))
+        return Examined(None, (whole_finding("unreadable", message, whole),))
     if text is not None and (key := duplicate_key(text)) is not None:
         message = f"the key {key!r} is given twice in one object"
-        return Examined(None, (_whole_finding("duplicate_key", message, text),))
+        return Examined(None, (whole_finding("duplicate_key", message, text),))
     findings: tuple[Finding, ...] = ()
     if not gate.accepts.is_valid(document):
         findings = _cut_invalid_rows(document, gate)
@@ -258,7 +258,8 @@ def _short(error: ValidationError) -> str:
     return error.message if len(error.message) <= limit else f"{error.message[:limit]}..."
 
 
-def _whole_finding(reason: str, message: str, data: object) -> Finding:
+def whole_finding(reason: str, message: str, data: object) -> Finding:
+    """Returns the finding that sets a whole result aside; `data` is what was sent of it."""
     text = data.decode(errors="replace") if isinstance(data, bytes) else data
     if not isinstance(text, str):
         try:

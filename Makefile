@@ -13,7 +13,7 @@ export RUSTUP_HOME := $(TMPDIR)/rustup
 export AIRFLOW_HOME := $(TMPDIR)/airflow
 $(shell mkdir -p $(TMPDIR))
 
-.PHONY: help setup demo airflow test lint docs bench lock clean
+.PHONY: help setup demo airflow test proof lint docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -35,15 +35,19 @@ demo: setup  ## Run sandbox, Airflow, lake and warehouse end to end in demo-home
 airflow: setup  ## Bring up the Airflow page on the demo (stop with Ctrl-C)
 	@$(BIN)/python -m sandbox.demo --home demo-home --keep-airflow
 
-test: setup  ## Run the whole test suite with coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered --cov-fail-under=95
+test: setup  ## Run the test suite with coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not proof" --cov --cov-report=term:skip-covered --cov-fail-under=95
 
-lint: setup  ## Check style, format, types, SQL and generated docs
+proof: setup  ## Flatten thousands of made-up results and make each again from its rows
+	@$(BIN)/python -m pytest -n 2 -m proof
+
+lint: setup  ## Check style, format, types, SQL, generated docs and schema history
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 	$(BIN)/python -m transforms.docs --check
+	$(BIN)/python -m transforms.history --check
 
 docs: setup  ## Generate docs/data-dictionary.md and docs/erd.md from the schemas
 	@$(BIN)/python -m transforms.docs

@@ -1,6 +1,6 @@
 """Asks IMS for every known job without a final reply, and turns the replies into Parquet tables.
 
-`ledger -> source -> stale -> flatten -> publish_lake`
+`ledger -> source -> stale -> flatten -> subtitles -> publish_lake`
 
 | task | does |
 |---|---|
@@ -8,6 +8,7 @@
 | `source` | asks IMS for one batch of ids and lands the final replies in `raw` |
 | `stale` | lists the raw files whose batch is absent from the lake or out of date |
 | `flatten` | validates and flattens raw files; commits each as one batch |
+| `subtitles` | only with `fetch_subtitles`: archives subtitle files before their links die |
 | `publish_lake` | wakes `load_warehouse`, if the warehouse does not hold the lake as it is |
 
 **Run it again at any time.** Nothing is remembered between runs: what is pending, stale or not
@@ -54,7 +55,12 @@ from transforms.settings import Settings
             minimum=1,
             maximum=10_000,
             description="Job ids one source task asks for: what a retry repeats at most.",
-        )
+        ),
+        "fetch_subtitles": Param(
+            default=False,
+            type="boolean",
+            description="Archive the subtitle files that results link to: asks other hosts.",
+        ),
     },
 )
 def ingest_cognition_jobs() -> None:
@@ -93,6 +99,17 @@ def ingest_cognition_jobs() -> None:
         _label(raw_files)
         return asdict(pipeline.flatten_batches(Settings(), raw_files))
 
+    @task(trigger_rule="none_failed")
+    def subtitles() -> dict[str, Any]:
+        """Archives subtitle files before their links die, and flattens the batches they change."""
+        from transforms import pipeline
+
+        if not get_current_context()["params"]["fetch_subtitles"]:
+            raise AirflowSkipException("Set fetch_subtitles to archive subtitle files.")
+        fetched = asdict(pipeline.fetch_subtitles(Settings()))
+        changed = pipeline.stale_batches(Settings())
+        return fetched | {"flattened": asdict(pipeline.flatten_batches(Settings(), changed))}
+
     @task(outlets=[LAKE], trigger_rule="none_failed")
     def publish_lake(
         queried: Iterable[dict[str, Any]] | None,
@@ -117,7 +134,8 @@ def ingest_cognition_jobs() -> None:
     raw_files = stale()
     queried >> raw_files
     flattened: Any = flatten.expand(raw_files=raw_files)
-    publish_lake(queried, flattened)
+    archived = subtitles()
+    flattened >> archived >> publish_lake(queried, flattened)
 
 
 def _label(items: list[str]) -> None:

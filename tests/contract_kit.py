@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -19,7 +19,20 @@ from transforms.paths import schemas_dir
 from transforms.raw import SCHEMA as RAW_SCHEMA
 
 Json = Any
-TYPES = ("VideoLabel", "ImageLabel", "TextLabel", "CPVLabel", "ASR", "OCR", "Meta")
+T = TypeVar("T")
+TYPES = (
+    "VideoLabel",
+    "ImageLabel",
+    "TextLabel",
+    "CPVLabel",
+    "ASR",
+    "OCR",
+    "Meta",
+    "NLP",
+    "Subtitle",
+    "Process",
+    "EventSplit",
+)
 EXAMPLES = Path(__file__).parent / "schema_examples"
 GOLDEN = Path(__file__).parent / "golden"
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC).replace(tzinfo=None)
@@ -28,13 +41,20 @@ LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One file of `schema_examples/`; `errors` are all violations as (pointer, keyword)."""
+    """One file of `schema_examples/`.
+
+    Attributes:
+        errors: All violations, as (pointer, keyword).
+        rows: The rows they cost, as (pointer, table), where nothing else is lost; None where it
+            is not told.
+    """
 
     type: str
     name: str
     description: str
     blob: Json
     errors: tuple[tuple[str, str], ...] = ()
+    rows: tuple[tuple[str, str], ...] | None = None
 
     @property
     def id(self) -> str:
@@ -120,6 +140,17 @@ class Batch:
         return {name: table.num_rows for name, table in self.made.tables.items()}
 
 
+def counted(contract: Contract, counts: Sequence[int]) -> dict[str, int]:
+    """Returns counts by table, without zeros."""
+    return {t.name: n for t, n in zip(contract.tables, counts, strict=True) if n}
+
+
+def only(found: Sequence[T]) -> T:
+    """Returns the one element there is."""
+    assert len(found) == 1, found
+    return found[0]
+
+
 def titles(batch: Batch) -> list[tuple[str, int, str | None]]:
     """Returns job, result and title of the Meta results loaded."""
     return batch.rows("meta_titles", "job_id", "result_index", "title")
@@ -131,7 +162,9 @@ def golden_blob(kind: str) -> str:
 
 
 def walk_schema(schema: Json, path: str = "") -> Iterator[tuple[str, Json]]:
-    """Yields every subschema below `properties` and `items`, with its path."""
+    """Yields every subschema below `properties` and `items`, with its path; loops end at once."""
+    if "$ref" in schema:
+        return
     yield path, schema
     for name, node in schema.get("properties", {}).items():
         yield from walk_schema(node, f"{path}/{name}")
@@ -144,6 +177,20 @@ def nested(levels: int, opening: str = "[", closing: str = "]", inside: str = ""
     return opening * levels + inside + closing * levels
 
 
+def at_pointer(document: Json, pointer: str) -> Json:
+    """Returns what a JSON pointer leads to."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        document = document[int(key) if isinstance(document, list) else key]
+    return document
+
+
+def take_out(document: Json, pointer: str) -> None:
+    """Removes the key a JSON pointer leads to from its object."""
+    above, _, last = pointer.rpartition("/")
+    del at_pointer(document, above)[last.replace("~1", "/").replace("~0", "~")]
+
+
 def by_pointer(errors: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Returns violations in one order, whatever order an engine found them in."""
     return sorted(errors)
@@ -153,4 +200,7 @@ def _example(file: Path) -> Example:
     document = json.loads(file.read_bytes())
     errors = tuple((e["pointer"], e["keyword"]) for e in document.get("errors", ()))
     kind = file.parent.parent.name
-    return Example(kind, file.stem, document["description"], document["blob"], errors)
+    rows = None
+    if "rows" in document:
+        rows = tuple((row["pointer"], row["table"]) for row in document["rows"])
+    return Example(kind, file.stem, document["description"], document["blob"], errors, rows)

@@ -13,6 +13,8 @@ from jsonschema.protocols import Validator
 from referencing import Registry, Resource
 
 from sandbox.samples import sample_reply
+from transforms.contract import load_contracts
+from transforms.forms import reshape
 
 SEED = 7
 Json = Any
@@ -35,11 +37,30 @@ def validators(folder: Path) -> dict[str, Validator]:
     }
 
 
+def decoded(data: Json) -> Json:
+    """Returns what a `Data` holds: JSON, or a bare link."""
+    if not isinstance(data, str) or data.startswith("https://"):
+        return data
+    return json.loads(data)
+
+
+def in_schema_form(name: str, blob: Json) -> Json:
+    """Returns a blob as its schema describes it, however the service wrote it."""
+    shape = load_contracts().types[name].shape
+    return reshape(blob, shape).document if shape else blob
+
+
+def sent_blobs(number: int) -> Iterator[tuple[str, Json]]:
+    """Yields wire names and results of clean job `number`, decoded, as they were sent."""
+    reply = json.loads(sample_reply(SEED, number, clean=True))
+    for item in reply["Results"]["result"]:
+        yield item["Type"], decoded(item["Data"])
+
+
 @lru_cache(maxsize=64)
 def clean_blobs(number: int) -> tuple[tuple[str, Json], ...]:
-    """Returns the results of clean job `number`, decoded."""
-    reply = json.loads(sample_reply(SEED, number, clean=True))
-    return tuple((item["Type"], json.loads(item["Data"])) for item in reply["Results"]["result"])
+    """Returns the results of clean job `number`, decoded, in the form of their schemas."""
+    return tuple((name, in_schema_form(name, blob)) for name, blob in sent_blobs(number))
 
 
 def objects(value: Json) -> Iterator[dict[str, Json]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from transforms.cli import main
@@ -25,6 +26,8 @@ class Fate:
 
 
 META = {"meta_titles": 1}
+SAMPLE_REQUEST = "******36-3C1E-4417-BDB2-1E034F******"
+TAGGING = "/MediaInfo/AiRoughData/StandardSmartTagJob"
 FATES = {
     "asr_mixed_language": Fate(rows={"asr_results": 1, "asr_segments": 3}),
     "asr_with_title": Fate(quarantine=(("result", "contract", "", "required"),)),
@@ -47,8 +50,18 @@ FATES = {
     "http200_error_code": Fate("quarantined", {}, (("reply", "error_reply", "/Code", None),)),
     "image_label_cover": Fate(rows={"image_results": 1, "image_persons": 1, "image_tags": 1}),
     "jobstatus_missing": Fate("quarantined", {}, (("reply", "contract", "", "required"),)),
+    "media_info": Fate(
+        rows={**META, "asr_results": 1, "asr_segments": 1, "unmapped_fields": 1},
+        quarantine=(
+            ("result", "contract", f"{TAGGING}/Results/1", "required"),
+            ("row", "contract", "/details/1/content", "type"),
+            ("result", "not_json", "", None),
+        ),
+    ),
+    "media_info_failed": Fate("failed"),
     "meta_title": Fate(rows=META),
     "ocr_frame_without_text": Fate(rows={"ocr_results": 1, "ocr_frames": 3, "ocr_texts": 2}),
+    "operator_failed": Fate(rows=META),
     "result_without_type": Fate(
         rows=META, quarantine=(("result", "contract", "/Results/result/0", "required"),)
     ),
@@ -64,9 +77,22 @@ FATES = {
             ("row", "contract", "/persons/1/occurrences/0/from", "type"),
         ),
     ),
+    "sdk_response": Fate(
+        rows={**META, "unmapped_fields": 1},
+        quarantine=(("result", "contract", "/body/Results/result/1", "required"),),
+    ),
+    "smarttag_usages": Fate(rows={**META, "usages": 2}),
     "type_twice": Fate(rows={"asr_results": 2, "asr_segments": 1}),
     "unknown_key": Fate(rows={**META, "unmapped_fields": 1}),
     "unknown_type": Fate(rows={**META, "unknown_results": 1}),
+    "usage_wrong_type": Fate(
+        rows={**META, "usages": 1, "unmapped_fields": 1},
+        quarantine=(
+            ("row", "contract", "/Usages/0/Quota", "type"),
+            ("row", "contract", "/Usages/2", "type"),
+        ),
+    ),
+    "usages_not_a_list": Fate(rows=META, quarantine=(("row", "contract", "/Usages", "type"),)),
     "video_label_unknown_face": Fate(
         rows={
             "video_results": 1,
@@ -77,11 +103,15 @@ FATES = {
             "video_classifications": 1,
             "text_results": 1,
             "text_tags": 4,
+            "text_tag_values": 2 + 3 + 2 + 2,
         }
     ),
+    "event_split_array": Fate(
+        rows={"event_results": 1, "event_splits": 1, "source_forms": 1, "unmapped_fields": 2}
+    ),
 }
-NOT_FINAL = {"processing_job"}
-BOOKKEEPING = {"batches", "jobs", "results", "quarantine"}
+NOT_FINAL = {"processing_job", "media_info_analyzing"}
+BOOKKEEPING = {"batches", "jobs", "results", "quarantine", "path_counts"}
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +165,12 @@ def test_reply_meets_its_fate(case: str, home: Path, capsys: pytest.CaptureFixtu
     assert [tuple(row.values()) for row in set_aside] == list(fate.quarantine)
 
 
+@pytest.mark.parametrize("case", sorted(NOT_FINAL))
 def test_reply_that_is_not_final_is_not_landed(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    case: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A job that still runs leaves no trace in the warehouse, so it is asked for again."""
-    assert ask(home, capsys, "SELECT 1 AS x FROM jobs WHERE job_id = 'processing_job'") == []
+    assert ask(home, capsys, f"SELECT 1 AS x FROM jobs WHERE job_id LIKE '%{case}'") == []
 
 
 def test_unknown_face_keeps_its_score(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,8 +208,67 @@ def test_failed_job_keeps_its_reason(home: Path, capsys: pytest.CaptureFixture[s
     """A failed job is a row with the service's reason; its Data is not taken for a result."""
     sql = (
         "SELECT reason, request_id, user_data, (SELECT count(*) FROM results r "
-        "WHERE r.job_id = j.job_id) AS results FROM jobs j WHERE state = 'failed'"
+        "WHERE r.job_id = j.job_id) AS results FROM jobs j WHERE state = 'failed' ORDER BY job_id"
     )
     assert [tuple(row.values()) for row in ask(home, capsys, sql)] == [
-        ("input file is broken", "r-fail", "batch 7", 0)
+        ("input file is broken", "r-fail", "batch 7", 0),
+        ("no frame could be read", "r-media_info_failed", None, 0),
     ]
+
+
+def test_the_shape_of_each_reply_is_kept(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A job tells which container its results came in, and what else its envelope said."""
+    cases = ("media_info", "meta_title", "results_plain_list", "sdk_response", "smarttag_usages")
+    sql = (
+        "SELECT job_id, job_status, results_shape, message, request_id, user_data, template_id, "
+        f"params, input_type, usages_count FROM jobs WHERE job_id IN {cases} ORDER BY job_id"
+    )
+    nothing = (None, None, None, None)
+    plain, media = "Results.result", "MediaInfo.AiRoughData.StandardSmartTagJob.Results"
+    found = [tuple(row.values()) for row in ask(home, capsys, sql)]
+    assert found == [
+        ("media_info", "Success", media, None, "r-media_info", None, *nothing),
+        ("meta_title", "Success", plain, None, SAMPLE_REQUEST, None, *nothing),
+        ("results_plain_list", "Success", "Results", None, "r-list", None, *nothing),
+        (
+            *("sdk_response", "Success", f"body.{plain}", None, "r-sdk", None),
+            *("S00000101-100060", "{}", "Media", None),
+        ),
+        (
+            *("smarttag_usages", "Success", "Results.Result", "ok", "r-smarttag"),
+            *('"{\\"order\\": 7}"', None, None, None, 2),
+        ),
+    ]
+
+
+def test_usages_are_rows_of_their_job(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a job was charged for keeps its place in the reply, also beside one in quarantine."""
+    sql = "SELECT * FROM usages ORDER BY job_id, usage_index"
+    assert [tuple(row.values()) for row in ask(home, capsys, sql)] == [
+        ("smarttag_usages", 0, "VideoTag", 60),
+        ("smarttag_usages", 1, "ASR", 0),
+        ("usage_wrong_type", 1, "ASR", 30),
+    ]
+
+
+def test_no_table_holds_a_signed_link_of_the_media(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of GetMediaInfo the tagging job alone is read: its links are in raw and nowhere else."""
+    files = sorted((home / "lake" / "tables").rglob("*.parquet"))
+    names = {file.parent.parent.name for file in files}
+    assert names >= {"jobs", "results", "quarantine", "unmapped_fields", "asr_results"}
+    held = {str(file): repr(pq.read_table(file, partitioning=None).to_pylist()) for file in files}
+    assert [name for name, rows in held.items() if "SIGNED-" in rows] == []
+    sql = "SELECT pointer, value FROM unmapped_fields WHERE job_id = 'media_info'"
+    unmapped = [tuple(row.values()) for row in ask(home, capsys, sql)]
+    assert unmapped == [(f"{TAGGING}/Progress", "100")]
+
+
+def test_a_failed_operator_says_so_in_its_row(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A result whose operator failed is loaded, with `success` and `message` as they were sent."""
+    sql = "SELECT title, message, success FROM meta_titles WHERE job_id = 'operator_failed'"
+    rows = [tuple(row.values()) for row in ask(home, capsys, sql)]
+    assert rows == [(None, "INTERNAL_ERROR", False)]

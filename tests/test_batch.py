@@ -31,7 +31,9 @@ def test_a_whole_batch_by_hand() -> None:
     """Two jobs of every kind of result give the rows, states and facts written here."""
     segments = {"details": [{"content": "a"}, {"content": 1}, {"content": "b"}], "lang": "zh"}
     batch = flatten(
-        success(META, result("ASR", segments), {"Data": "x"}, result("NLP", [1]), RequestId="r\n"),
+        success(
+            META, result("ASR", segments), {"Data": "x"}, result("Music", [1]), RequestId="r\n"
+        ),
         success({"Type": "Meta", "Data": "{"}, {"Type": "Metadata", "Data": {"title": "b"}}),
     )
     assert titles(batch) == [("job-0", 0, "a"), ("job-1", 1, "b")]
@@ -44,7 +46,7 @@ def test_a_whole_batch_by_hand() -> None:
             1, "ASR", "partly_loaded", 1, form="string", size=79, rows=3, quarantined=1, unmapped=1
         ),
         result_row(2, None, "quarantined", None, quarantined=1),
-        result_row(3, "NLP", "unknown_type", None, size=3),
+        result_row(3, "Music", "unknown_type", None, size=3),
         result_row(0, "Meta", "quarantined", 1, job=1, form="string", size=1, quarantined=1),
         result_row(1, "Metadata", "loaded", 1, job=1, form="object", size=13, rows=1),
     ]
@@ -65,12 +67,19 @@ def test_a_whole_batch_by_hand() -> None:
         }
     ]
     assert batch.rows("unknown_results") == [
-        {"job_id": "job-0", "result_index": 3, "type": "NLP", "data": "[1]", "data_bytes": 3}
+        {"job_id": "job-0", "result_index": 3, "type": "Music", "data": "[1]", "data_bytes": 3}
+    ]
+    assert batch.rows("path_counts", "type", "path", "values_count") == [
+        ("ASR", "", 1),
+        ("ASR", "/details/*/content", 2),
+        ("ASR", "/lang", 1),
+        ("Meta", "", 2),
+        ("Meta", "/title", 2),
     ]
     assert batch.made.facts == {
         "jobs_count": 2,
         "results_count": 6,
-        "rows_count": 2 + 6 + 3 + 1 + 1 + 2 + 1 + 2,
+        "rows_count": 2 + 6 + 3 + 1 + 1 + 2 + 1 + 2 + 5,
         "quarantined_count": 3,
         "queried_from": "2026-01-15T12:00:00",
         "queried_to": "2026-01-15T12:01:00",
@@ -112,8 +121,10 @@ def test_every_column_of_a_job_is_filled() -> None:
         META,
         RequestId="r\n",
         UserData={"a": 1},
+        Message="m",
         TemplateId="t",
         Params="p",
+        Usages=[],
         Input={"Type": "OSS", "Media": "m"},
     )
     raw = raw_table(body)
@@ -125,6 +136,7 @@ def test_every_column_of_a_job_is_filled() -> None:
             "reason": None,
             "error_code": None,
             "http_status": 200,
+            "message": "m",
             "request_id": "r",
             "user_data": '{"a":1}',
             "template_id": "t",
@@ -133,6 +145,7 @@ def test_every_column_of_a_job_is_filled() -> None:
             "input_media": "m",
             "results_shape": "Results.result",
             "results_count": 1,
+            "usages_count": 0,
             "queried_at": NOON,
             "origin": "api",
             "body_sha256": raw["body_sha256"][0].as_py(),
@@ -273,17 +286,17 @@ def test_a_result_of_an_unknown_type_is_kept_whole(
     item: Json, data: str | None, size: int | None
 ) -> None:
     """Text stays as it is, an object becomes JSON, no Data is NULL; the rest of the job loads."""
-    batch = flatten(success({"Type": "EventSplit", **item}, META))
+    batch = flatten(success({"Type": "Music", **item}, META))
     assert batch.rows("unknown_results") == [
         {
             "job_id": "job-0",
             "result_index": 0,
-            "type": "EventSplit",
+            "type": "Music",
             "data": data,
             "data_bytes": size,
         }
     ]
-    assert batch.rows("results")[0] == result_row(0, "EventSplit", "unknown_type", None, size=size)
+    assert batch.rows("results")[0] == result_row(0, "Music", "unknown_type", None, size=size)
     assert titles(batch) == [("job-0", 1, "a")]
 
 
@@ -329,9 +342,9 @@ def test_quarantine_and_unmapped_are_numbered_by_job() -> None:
     bad_rows = {"tags": [{"value": 1, "k": 1}, {"k": 2}, {"value": 2}], "k": 3}
     batch = flatten(
         success(
-            result("TextLabel", bad_rows), result("Meta", {"title": "a", "k": 4}), {}, Usages=1
+            result("TextLabel", bad_rows), result("Meta", {"title": "a", "k": 4}), {}, Charges=1
         ),
-        success(META, result("Meta", {"title": 1}), Usages=2),
+        success(META, result("Meta", {"title": 1}), Charges=2),
     )
     place = ("job_id", "quarantine_index", "result_index", "pointer")
     assert batch.rows("quarantine", *place) == [
@@ -342,11 +355,11 @@ def test_quarantine_and_unmapped_are_numbered_by_job() -> None:
     ]
     fields = ("job_id", "unmapped_index", "result_index", "type", "pointer", "value")
     assert batch.rows("unmapped_fields", *fields) == [
-        ("job-0", 0, None, None, "/Usages", "1"),
+        ("job-0", 0, None, None, "/Charges", "1"),
         ("job-0", 1, 0, "TextLabel", "/tags/1/k", "2"),
         ("job-0", 2, 0, "TextLabel", "/k", "3"),
         ("job-0", 3, 1, "Meta", "/k", "4"),
-        ("job-1", 0, None, None, "/Usages", "2"),
+        ("job-1", 0, None, None, "/Charges", "2"),
     ]
     assert batch.rows("results", "unmapped_count", "quarantined_count") == [
         (2, 2),

@@ -35,7 +35,7 @@ from contract_kit import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_flatten import flatten_blob
-from strategies import ANY_JSON, blobs, mutated, written
+from strategies import ANY_JSON, mutated, with_unknown_keys, written, written_forms
 
 from transforms import batch as batch_module
 from transforms import lake
@@ -51,7 +51,9 @@ DIRTY = [
     success(*(result(kind, json.loads(golden_blob(kind))) for kind in TYPES)),
     success(*(result(e.type, e.blob) for e in read_examples("examples")), Usages={"b": 1, "a": 2}),
     success(*(result(e.type, e.blob) for e in read_examples("counterexamples"))),
-    success({"Type": "Meta", "Data": '{"title":"a","title":"b"}'}, result("NLP", {"z": 1, "a": 2})),
+    success(
+        {"Type": "Meta", "Data": '{"title":"a","title":"b"}'}, result("Music", {"z": 1, "a": 2})
+    ),
     dumps({"JobStatus": "Fail", "Message": "m"}),
     b"not JSON",
 ]
@@ -101,6 +103,8 @@ def test_row_order_does_not_depend_on_the_size_of_raw_batches() -> None:
         raw = raw_table(*DIRTY[: number + 1]).slice(number, 1)
         alone = Batch(flatten_raw(raw, load_contracts(), "batch-1", max_blob_bytes=LIMIT))
         for name, rows in together.made.tables.items():
+            if name == "path_counts":  # counts of a whole batch
+                continue
             mine = rows.filter(pc.field("job_id") == job)
             assert alone.rows(name) == mine.to_pylist(), (name, body[:40])
 
@@ -119,7 +123,8 @@ def test_many_jobs_are_read_to_the_last(number: int) -> None:
 def spoiled_results(draw: st.DrawFn) -> Json:
     """Returns a result whose Data was spoiled in one place."""
     kind = draw(st.sampled_from(TYPES))
-    return {"Type": kind, "Data": draw(written(mutated(blobs(kind))))}
+    blobs = st.one_of(written_forms(kind), with_unknown_keys(kind, written_forms(kind)))
+    return {"Type": kind, "Data": draw(written(mutated(blobs)))}
 
 
 @given(
@@ -136,7 +141,7 @@ def spoiled_results(draw: st.DrawFn) -> Json:
         max_size=3,
     )
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_everything_is_loaded_quarantined_or_kept(replies: list[list[Json]]) -> None:
     """Whatever results a reply holds, the batch is made, and each result is accounted for."""
     batch = flatten(*(success(*items) for items in replies))

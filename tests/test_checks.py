@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from contract_kit import flatten, success
+from contract_kit import result as reply_result
 from warehouse_lake import (
     Rows,
     ask_build,
@@ -25,7 +27,10 @@ from warehouse_lake import (
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError
 from transforms.warehouse import checks, load_batches
-from transforms.warehouse.checks import ChecksFailedError, derive_checks, read_checks, run_checks
+from transforms.warehouse.build import BUILD
+from transforms.warehouse.checks import ChecksFailedError, read_checks, run_checks
+from transforms.warehouse.derived import derive_checks
+from transforms.warehouse.duck import connect, fetch
 from transforms.warehouse.publish import PublishError, publish
 
 
@@ -68,14 +73,34 @@ def _videos() -> Rows:
     )
 
 
+def _minutes() -> Rows:
+    """A job with a mind map (a node and the one below it in quarantine), scores and text tags."""
+    wrong = {"title": 7, "topic": [{"title": "below"}]}
+    tree = [
+        {"title": "a", "topic": [{"title": "b", "topic": [{"title": "c"}]}, wrong]},
+        {"title": "d", "topic": []},
+    ]
+    scores = {"classifications": {"interview": 0.5, "lecture": -1, "meeting": 1.0}}
+    batch = flatten(
+        success(
+            reply_result("NLP", {"summarization": {"mindMapSummary": tree}}),
+            reply_result("NLP", {"meetingAssistance": scores}),
+            reply_result("TextLabel", {"tags": [{"value": " x, y,,\u3000"}, {}, {"value": ""}]}),
+        )
+    )
+    made = {name: rows.to_pylist() for name, rows in batch.made.tables.items()}
+    return {name: rows for name, rows in made.items() if "job_id" in rows[0]}
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound build of two batches, made once."""
+    """A sound build of three batches, made once."""
     folder = tmp_path_factory.mktemp("sound")
     storage, home = new_lake(folder), folder / "warehouse"
     commit(storage, "b1", _videos())
     failed = job("job-f", results=None, state="failed", job_status="Fail", reason="no such file")
     commit(storage, "b2", merge(speech_job("job-s", (0.0, 1.0, "three")), {"jobs": [failed]}))
+    commit(storage, "b3", _minutes())
     load_batches(storage, load_contracts(), home)
     return home
 
@@ -111,7 +136,7 @@ HARMS = {
         | {"count:video_person_occurrences": 1, "result_rows": 1},
     ),
     "a result is lost": (
-        ["DELETE FROM results WHERE result_index = 1"],
+        ["DELETE FROM results WHERE job_id = 'job-v' AND result_index = 1"],
         {"parent:asr_results": 1, "results_of_jobs": 1, "batch_counts": 1},
     ),
     "a job is lost": (
@@ -120,11 +145,12 @@ HARMS = {
     ),
     "a quarantined part is lost": (
         ["DELETE FROM quarantine"],
-        {"count:video_persons": 1, "quarantine_of_results": 1, "batch_counts": 1},
+        {"count:video_persons": 1, "count:nlp_mind_map_nodes": 1}
+        | {"quarantine_of_results": 2, "batch_counts": 2},
     ),
     "a result hides that a part is in quarantine": (
         ["UPDATE results SET state = 'loaded' WHERE state = 'partly_loaded'"],
-        {"quarantine_of_results": 1},
+        {"quarantine_of_results": 2},
     ),
     "an unmapped field belongs to nobody": (
         ["UPDATE unmapped_fields SET job_id = 'nobody'"],
@@ -136,7 +162,58 @@ HARMS = {
     ),
     "a batch is empty that should not be": (
         ["UPDATE jobs SET batch_id = 'b1'"],
-        {"batch_counts": 2},
+        {"batch_counts": 3},
+    ),
+}
+
+HARMS_OF_TREES = {
+    "a node is lost beside one in quarantine": (
+        ["DELETE FROM nlp_mind_map_nodes WHERE title = 'c'"],
+        {"count:nlp_mind_map_nodes": 1, "result_rows": 1},
+    ),
+    "a node at the top is lost": (
+        ["DELETE FROM quarantine", "DELETE FROM nlp_mind_map_nodes WHERE title = 'd'"],
+        {"count:nlp_mind_map_nodes": 1, "result_rows": 1},
+    ),
+    "a node is there twice": (
+        ["INSERT INTO nlp_mind_map_nodes SELECT * FROM nlp_mind_map_nodes WHERE title = 'c'"],
+        {"key:nlp_mind_map_nodes": 1, "result_rows": 1},
+    ),
+    "a tree has more nodes than the source": (
+        ["UPDATE nlp_summaries SET mind_map_nodes_count = 4"],
+        {"count:nlp_mind_map_nodes": 1},
+    ),
+    "a node lies on another level": (
+        ["UPDATE nlp_mind_map_nodes SET depth = 1 WHERE title IN ('c', 'd')"],
+        {"tree:nlp_mind_map_nodes": 2},
+    ),
+    "a node hangs below one that is not there": (
+        ["UPDATE nlp_mind_map_nodes SET parent_node_index = 4 WHERE title = 'c'"],
+        {"tree:nlp_mind_map_nodes": 1},
+    ),
+    "a node lies below itself": (
+        ["UPDATE nlp_mind_map_nodes SET parent_node_index = 2, depth = NULL WHERE title = 'c'"],
+        {"tree:nlp_mind_map_nodes": 1},
+    ),
+    "a node has no place among its neighbours": (
+        ["UPDATE nlp_mind_map_nodes SET sibling_index = 2 WHERE title = 'b'"],
+        {"tree:nlp_mind_map_nodes": 1},
+    ),
+    "a node holds fewer than lie below it": (
+        ["UPDATE nlp_mind_map_nodes SET topics_count = 0 WHERE title = 'b'"],
+        {"tree:nlp_mind_map_nodes": 1},
+    ),
+    "an object that is a row is lost": (
+        ["DELETE FROM nlp_summaries"],
+        {"parent:nlp_mind_map_nodes": 4, "count:nlp_mind_map_nodes": 1, "result_rows": 1},
+    ),
+    "a value of a text is lost": (
+        ["DELETE FROM text_tag_values WHERE value = 'y'"],
+        {"count:text_tag_values": 1, "result_rows": 1},
+    ),
+    "a text has lost a value": (
+        ["UPDATE text_tags SET value = 'x' WHERE tag_index = 0"],
+        {"count:text_tag_values": 1},
     ),
 }
 
@@ -160,9 +237,34 @@ def test_each_harm_is_found_by_name(home: Path, harm: str) -> None:
         publish(home)
 
 
+@pytest.fixture(scope="module")
+def harmed(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sound build whose changes are taken back."""
+    return Path(shutil.copytree(sound, tmp_path_factory.mktemp("harmed") / "warehouse"))
+
+
+@pytest.mark.parametrize("harm", HARMS_OF_TREES)
+def test_each_harm_to_a_tree_or_text_is_found_by_name(harmed: Path, harm: str) -> None:
+    """Nodes are held to the tree they lie in, values to the text they are of."""
+    statements, expected = HARMS_OF_TREES[harm]
+    tables = ("nlp_mind_map_nodes", "nlp_summaries", "text_tags", "text_tag_values")
+    named = tuple(f":{table}" for table in tables)
+    checks = [c for c in derive_checks(load_contracts()) if c.name.endswith((*named, "_rows"))]
+    found = {}
+    with connect(harmed / BUILD, read_only=False) as connection:
+        connection.execute("BEGIN")
+        for statement in statements:
+            fetch(connection, statement)
+        for check in checks:
+            found[check.name] = fetch(connection, f"SELECT count(*) FROM ({check.sql})")[0][0]
+        connection.execute("ROLLBACK")
+    assert {name: rows for name, rows in found.items() if rows} == expected
+
+
 def test_every_failing_severity_has_a_harm() -> None:
     """No check of severity `fail` is without a test that makes it fail (one per derived family)."""
-    harmed = {re.sub(":.*", "", name) for _, found in HARMS.values() for name in found}
+    every_harm = (*HARMS.values(), *HARMS_OF_TREES.values())
+    harmed = {re.sub(":.*", "", name) for _, found in every_harm for name in found}
     every = (*read_checks(), *derive_checks(load_contracts()))
     assert {re.sub(":.*", "", c.name) for c in every if c.severity == "fail"} == harmed
 
@@ -190,19 +292,22 @@ def test_warnings_tell_and_let_pass(home: Path) -> None:
         "UPDATE asr_results SET segments_count = 251 WHERE job_id = 'job-s'",
         "UPDATE results SET rows_count = 252 WHERE job_id = 'job-s'",
         "UPDATE video_person_occurrences SET score = 1.5 WHERE occurrence_index = 0",
+        "UPDATE nlp_scene_scores SET interview_score = -1.5",
     )
     report = run_checks(load_contracts(), home)
     assert [(r.name, r.severity, r.rows) for r in report.failed] == [
         ("times:asr_segments", "warn", 250),
+        ("scores:nlp_scene_scores", "warn", 1),
         ("scores:video_person_occurrences", "warn", 1),
     ]
     kept = ask_build(
         home,
         "SELECT check_name, count(*), max(failure_index), any_value(failures_count) "
-        "FROM check_failures GROUP BY 1 ORDER BY 2 DESC",
+        "FROM check_failures GROUP BY 1 ORDER BY 2 DESC, 1",
     )
     assert kept == [
         ("times:asr_segments", 100, 99, 250),
+        ("scores:nlp_scene_scores", 1, 0, 1),
         ("scores:video_person_occurrences", 1, 0, 1),
     ]
     assert publish(home).changed

@@ -62,8 +62,13 @@ def _strict(schema: dict[str, object]) -> None:
     schema["properties"]["title"]["maxLength"] = 1  # type: ignore[index]  # a schema is any JSON
 
 
-def _renamed(schema: dict[str, object]) -> None:
-    schema["x-table"] = "meta_headings"
+def _with_parts(schema: dict[str, object]) -> None:
+    """Gives Meta one table more."""
+    items = {"type": "object", "properties": {"name": {"type": "string", "description": "Name."}}}
+    parts = {"type": ["array", "null"], "description": "One row per part.", "items": items}
+    parts |= {"x-table": "meta_parts", "x-index": "part_index"}
+    schema["properties"]["parts"] = parts  # type: ignore[index]  # as above
+    schema["x-version"] = 2
 
 
 def _flattened_before(home: Path, schemas: Path) -> Settings:
@@ -311,6 +316,7 @@ def test_a_marker_says_what_was_flattened(tmp_path: Path) -> None:
         "meta_titles": 1,
         "asr_results": 1,
         "asr_segments": 1,
+        "path_counts": 6,  # Meta and its title, ASR and start, end and content of its segments
     }
     assert report.rows == rows
     assert (report.jobs, report.results, report.quarantined) == (2, 3, 1)
@@ -334,15 +340,17 @@ def test_new_schemas_make_every_batch_again(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_no_more_leaves_no_file(tmp_path: Path) -> None:
-    """When a schema calls its table otherwise, no file of the older name stays."""
-    settings = new_home(tmp_path / "home", [Landing("a", titled("A"))])
-    other = settings.model_copy(update={"schemas": _schemas(tmp_path / "other", _renamed)})
+    """Of a table the schemas lack, where no note of the tables forbids that, no file stays."""
+    reply = success(("Meta", {"title": "A", "parts": [{"name": "n"}]}))
+    settings = new_home(tmp_path / "home", [Landing("a", reply)])
+    other = settings.model_copy(update={"schemas": _schemas(tmp_path / "other", _with_parts)})
     pipeline.flatten(other)
-    assert [row["title"] for row in rows_of(lake_of(settings), "meta_headings")] == ["A"]
+    assert [row["name"] for row in rows_of(lake_of(settings), "meta_parts")] == ["n"]
     (marker,) = lake_of(settings).list("batches")
     lake_of(settings).remove(marker)  # as a crash in the midst of the change does
+    lake_of(settings).remove("tables.json")  # as in a lake from before there was one
     pipeline.flatten(settings)
-    assert lake_of(settings).list("tables/meta_headings") == []
+    assert lake_of(settings).list("tables/meta_parts") == []
     assert [row["title"] for row in rows_of(lake_of(settings), "meta_titles")] == ["A"]
 
 
@@ -562,7 +570,7 @@ def test_flattens_on_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert pipeline.flatten(settings) == FlattenReport(unchanged=1)
         made = require_whole(lake_of(settings))
         assert [row["title"] for row in rows_of(lake_of(settings), "meta_titles")] == ["A"]
-        assert sum(len(commit.files) for commit in made.values()) == 3
+        assert sum(len(commit.files) for commit in made.values()) == 4
     folder = Settings(lake=str(tmp_path / "lake"))
     raw_file = next(key for key in store.objects if "/raw/" in key)
     relative = raw_file.removeprefix("bucket/lake/")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from contract_kit import TYPES, copy_schemas, dumps, edit, flatten, result, success
 
-from transforms.contract import compile_gate, load_contracts
+from transforms.contract import compile_gate, follow, load_contracts
 from transforms.errors import ConfigurationError
 from transforms.paths import schemas_dir
 
@@ -20,18 +20,29 @@ TEXT = {"type": ["string", "null"], "description": "Text."}
 
 
 def test_shipped_schemas_load_once() -> None:
-    """The shipped folder gives the seven Types and six system tables, and is read once."""
+    """The shipped folder gives the eleven Types and the system tables, and is read once."""
     contracts = load_contracts()
     assert {c.type for c in contracts.distinct} == set(TYPES)
-    assert set(contracts.types) == {*TYPES, "Metadata"}
-    assert contracts.types["Metadata"] is contracts.types["Meta"]
+    aliases = {
+        "Metadata": "Meta",
+        **dict.fromkeys(("SubTitle", "subtitle", "Subtitles", "SubtitleExtraction"), "Subtitle"),
+        "process": "Process",
+        **dict.fromkeys(("eventSplit", "EventSplits"), "EventSplit"),
+    }
+    assert set(contracts.types) == {*TYPES, *aliases}
+    assert {name: contracts.types[name].type for name in aliases} == aliases
+    assert len(TYPES) == len(contracts.distinct) == 11
     assert set(contracts.system) == {
         "batches",
         "jobs",
+        "path_counts",
         "quarantine",
         "results",
+        "source_forms",
+        "subtitle_lines",
         "unknown_results",
         "unmapped_fields",
+        "usages",
     }
     assert load_contracts() is contracts
 
@@ -67,31 +78,31 @@ def test_a_reference_may_lead_to_another_reference(tmp_path: Path) -> None:
     meta = json.loads((folder / "results/meta.schema.json").read_bytes())
     meta["properties"]["note"] = {"$ref": "../common.schema.json#/$defs/again"}
     edit(folder / "results/meta.schema.json", **meta)
-    node = load_contracts(folder).types["Meta"].gate.schema["properties"]["note"]
+    node = load_contracts(base=folder).types["Meta"].gate.schema["properties"]["note"]
     assert node == {"description": "Again.", "type": ["string", "null"]}
 
 
-def test_an_overlay_folder_stands_in_for_the_shipped_one(
+def test_a_whole_folder_stands_in_for_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy gives the same tables and digest, by relative path too; a change another digest."""
     folder = copy_schemas(tmp_path)
-    shipped, overlay = load_contracts(), load_contracts(folder)
-    assert overlay.tables == shipped.tables
-    assert overlay.digest == shipped.digest
+    shipped, copied = load_contracts(), load_contracts(base=folder)
+    assert copied.tables == shipped.tables
+    assert copied.digest == shipped.digest
     monkeypatch.chdir(tmp_path)
-    assert load_contracts(Path("schemas/../schemas")).digest == shipped.digest
+    assert load_contracts(base=Path("schemas/../schemas")).digest == shipped.digest
     changed = Path(shutil.copytree(folder, tmp_path / "changed"))
     edit(changed / "results/meta.schema.json", **{"x-version": 2})
-    assert load_contracts(changed).digest != shipped.digest
-    assert load_contracts(changed).types["Meta"].version == 2
+    assert load_contracts(base=changed).digest != shipped.digest
+    assert load_contracts(base=changed).types["Meta"].version == 2
 
 
-def test_an_overlay_needs_no_metaschema_of_its_own(tmp_path: Path) -> None:
+def test_a_folder_needs_no_metaschema_of_its_own(tmp_path: Path) -> None:
     """Schemas are held to the shipped metaschema, whatever folder they lie in."""
     folder = copy_schemas(tmp_path)
     (folder / "annotations.metaschema.json").unlink()
-    assert load_contracts(folder).digest == load_contracts().digest
+    assert load_contracts(base=folder).digest == load_contracts().digest
 
 
 def test_the_closed_variant_minds_unknown_keys_only_where_keys_are_listed() -> None:
@@ -114,6 +125,51 @@ def test_the_closed_variant_minds_unknown_keys_only_where_keys_are_listed() -> N
     assert not gate.accepts_known.is_valid({"c": 3})
     assert gate.reference.is_valid({"c": 3})
     assert not gate.accepts.is_valid({"rows": [{"a": 1}]})
+
+
+def test_the_closed_variant_minds_numbers_a_double_may_not_hold() -> None:
+    """Beyond 2^53 a number asks for a second look; bounds of the schema itself stand."""
+    properties = {
+        "free": {"type": ["number", "null"]},
+        "low": {"type": "number", "minimum": 2**60},
+        "whole": {"type": "integer"},
+    }
+    gate = compile_gate({"type": "object", "properties": properties})
+    for number in (2**53, -(2**53), 0.5, None):
+        assert gate.accepts_known.is_valid({"free": number})
+    for number in (2**53 + 1, -(2**53) - 1, 1e300):
+        assert gate.accepts.is_valid({"free": number})
+        assert not gate.accepts_known.is_valid({"free": number})
+    assert gate.accepts.is_valid({"low": 2**61})
+    assert not gate.accepts_known.is_valid({"low": 2**61})
+    assert gate.accepts_known.is_valid({"whole": 2**60})
+
+
+def test_only_a_tree_keeps_its_reference() -> None:
+    """A part that holds itself refers to the root's definitions; both engines go down by it."""
+    gate = load_contracts().types["NLP"].gate
+    top = gate.schema["properties"]["summarization"]["properties"]["mindMapSummary"]
+    below = top["items"]["properties"]["topic"]
+    assert below == {"$ref": "#/$defs/topics"}
+    assert json.dumps(gate.schema).count("$ref") == 2
+    found = follow({**below, "description": "Beside."}, gate.schema)
+    assert found["x-tree"] == "topic"
+    assert found["description"] == "Beside."
+    assert follow(top, gate.schema) is top
+
+    def blob(title: object) -> dict[str, Any]:
+        node: dict[str, Any] = {"title": title}
+        for _ in range(20):
+            node = {"topic": [node]}
+        return {"summarization": {"mindMapSummary": [node]}}
+
+    for engine in (gate.accepts, gate.accepts_known, gate.reference):
+        assert engine.is_valid(blob("a"))
+        assert not engine.is_valid(blob(7))
+    assert gate.accepts.is_valid(blob("a") | {"x": 1})
+    unknown = {"summarization": {"mindMapSummary": [{"topic": [{"x": 1}]}]}}
+    assert gate.accepts.is_valid(unknown)
+    assert not gate.accepts_known.is_valid(unknown)
 
 
 def put(file: Path, text: str) -> None:
@@ -144,10 +200,6 @@ def copy_as(source: str, target: str) -> Callable[[Path], None]:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "empty folder": (
-        shutil.rmtree,
-        r"no \*\.schema\.json in .*: point COGNITION_SCHEMAS at one",
-    ),
     "not JSON": (
         lambda folder: put(folder / "results/asr.schema.json", "{"),
         r"asr\.schema\.json is not JSON",
@@ -218,7 +270,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "reference to itself": (
         add_property("a", {"$ref": "#/properties/a"}),
-        r"asr\.schema\.json: a \$ref leads back to itself",
+        r"asr\.schema\.json: \$ref #/properties/a leads back to itself",
     ),
     "no reply schema": (
         lambda folder: (folder / "reply.schema.json").unlink(),
@@ -234,7 +286,7 @@ def test_a_wrong_folder_is_refused(name: str, tmp_path: Path) -> None:
     spoil, message = REFUSED[name]
     spoil(folder)
     with pytest.raises(ConfigurationError, match=message):
-        load_contracts(folder)
+        load_contracts(base=folder)
 
 
 def test_a_file_without_the_ending_is_no_schema(tmp_path: Path) -> None:
@@ -242,7 +294,7 @@ def test_a_file_without_the_ending_is_no_schema(tmp_path: Path) -> None:
     folder = copy_schemas(tmp_path)
     put(folder / "results/notes.json", "not JSON")
     put(folder / "results/a.metaschema.json", "not JSON")
-    assert load_contracts(folder).digest == load_contracts().digest
+    assert load_contracts(base=folder).digest == load_contracts().digest
 
 
 def test_adding_a_property_adds_a_column(tmp_path: Path) -> None:
@@ -260,7 +312,7 @@ def test_adding_a_property_adds_a_column(tmp_path: Path) -> None:
     assert "speaker_id" not in before.made.tables["asr_segments"].column_names
 
     edit(file, properties=properties)
-    after = flatten(body, contracts=load_contracts(folder))
+    after = flatten(body, contracts=load_contracts(base=folder))
     assert after.rows("asr_segments", "content", "speaker_id") == [("a", "1"), ("b", None)]
     assert after.rows("unmapped_fields") == []
     field = after.made.tables["asr_segments"].schema.field("speaker_id")
@@ -271,10 +323,10 @@ def test_adding_a_type_is_adding_a_file(tmp_path: Path) -> None:
     """A schema file for a new Type gives its tables and rows without a change of code."""
     folder = copy_schemas(tmp_path)
     blob = {"url": "u", "parts": [{"size": 3, "box": [1, 2]}, {"size": None}], "more": 1}
-    body = success({"Type": "process", "Data": dumps(blob).decode()})
+    body = success({"Type": "radio", "Data": dumps(blob).decode()})
     assert flatten(body).rows("unknown_results", "type", "data") == [
         (
-            "process",
+            "radio",
             '{"url": "u", "parts": [{"size": 3, "box": [1, 2]}, {"size": null}], "more": 1}',
         )
     ]
@@ -282,17 +334,17 @@ def test_adding_a_type_is_adding_a_file(tmp_path: Path) -> None:
     number = {"type": "integer", "minimum": 0, "maximum": 100}
     box = {"type": "array", "items": number, "minItems": 2, "maxItems": 2, "description": "Box."}
     part = {
-        "size": {"type": ["integer", "null"], "description": "Size.", "x-unit": "bytes"},
+        "size": {**number, "type": ["integer", "null"], "description": "Size.", "x-unit": "bytes"},
         "box": {**box, "x-columns": ["box_left", "box_top"]},
     }
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "https://cognition-warehouse.example/schemas/results/process.schema.json",
-        "x-type": "Process",
-        "x-aliases": ["process"],
+        "$id": "https://cognition-warehouse.example/schemas/results/radio.schema.json",
+        "x-type": "Radio",
+        "x-aliases": ["radio"],
         "x-version": 4,
-        "x-table": "process_outputs",
-        "x-grain": "One row per Process result.",
+        "x-table": "radio_outputs",
+        "x-grain": "One row per Radio result.",
         "type": "object",
         "required": ["url"],
         "properties": {
@@ -300,28 +352,198 @@ def test_adding_a_type_is_adding_a_file(tmp_path: Path) -> None:
             "parts": {
                 "type": ["array", "null"],
                 "description": "One row per part.",
-                "x-table": "process_parts",
+                "x-table": "radio_parts",
                 "x-index": "part_index",
                 "items": {"type": "object", "properties": part},
             },
         },
     }
-    put(folder / "results/process.schema.json", json.dumps(schema))
-    batch = flatten(body, contracts=load_contracts(folder))
-    assert batch.rows("process_outputs") == [
+    put(folder / "results/radio.schema.json", json.dumps(schema))
+    batch = flatten(body, contracts=load_contracts(base=folder))
+    assert batch.rows("radio_outputs") == [
         {"job_id": "job-0", "result_index": 0, "url": "u", "parts_count": 2}
     ]
     keys = {"job_id": "job-0", "result_index": 0}
-    assert batch.rows("process_parts") == [
+    assert batch.rows("radio_parts") == [
         {**keys, "part_index": 0, "size": 3, "box_left": 1, "box_top": 2},
         {**keys, "part_index": 1, "size": None, "box_left": None, "box_top": None},
     ]
-    assert batch.rows("results", "type", "state", "schema_version") == [("process", "loaded", 4)]
-    assert batch.rows("unmapped_fields", "type", "pointer") == [("process", "/more")]
+    assert batch.rows("results", "type", "state", "schema_version") == [("radio", "loaded", 4)]
+    assert batch.rows("unmapped_fields", "type", "pointer") == [("radio", "/more")]
     assert batch.rows("unknown_results") == []
-    assert batch.made.totals["process_parts"] == {"source": 2, "loaded": 2, "quarantined": 0}
+    assert batch.made.totals["radio_parts"] == {"source": 2, "loaded": 2, "quarantined": 0}
 
 
 def test_the_shipped_folder_is_beside_the_package() -> None:
     """The default folder is the repository's, or the wheel's bundled copy of it."""
     assert (schemas_dir() / "reply.schema.json").is_file()
+
+
+def overlay_of(tmp_path: Path, *names: str) -> Path:
+    """Returns an overlay with copies of some shipped schemas."""
+    for name in names:
+        put(tmp_path / "overlay" / name, (schemas_dir() / name).read_text())
+    return tmp_path / "overlay"
+
+
+ASR, META = "results/asr.schema.json", "results/meta.schema.json"
+
+
+def test_an_overlay_of_shipped_files_changes_nothing(tmp_path: Path) -> None:
+    """Copies of shipped schemas, or of the whole folder, give the shipped tables and digest."""
+    shipped = load_contracts()
+    for overlay in (overlay_of(tmp_path, ASR, "common.schema.json"), copy_schemas(tmp_path)):
+        contracts = load_contracts(overlay)
+        assert contracts.digest == shipped.digest
+        assert contracts.tables == shipped.tables
+
+
+def test_an_overlay_replaces_one_file_and_adds_another(tmp_path: Path) -> None:
+    """An amended file stands in for the shipped one, a new file adds a Type, the rest stays."""
+    overlay, shipped = overlay_of(tmp_path, ASR), load_contracts()
+    properties = json.loads((overlay / ASR).read_bytes())["properties"]
+    edit(overlay / ASR, properties={**properties, "language": TEXT}, **{"x-version": 9})
+    text = {"$ref": "../common.schema.json#/$defs/text", "description": "Words."}
+    garden = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "x-type": "Garden",
+        "x-aliases": [],
+        "x-version": 1,
+        "x-table": "garden_results",
+        "x-grain": "One row per Garden result.",
+        "type": "object",
+        "properties": {"sign": text},
+    }
+    put(overlay / "results/garden.schema.json", json.dumps(garden))
+    contracts = load_contracts(overlay)
+    assert contracts.digest != shipped.digest
+    assert contracts.types["ASR"].version == 9
+    assert [c.name for c in contracts.tables["garden_results"].columns] == ["sign"]
+    assert set(contracts.types) == {*shipped.types, "Garden"}
+    old = [column.name for column in shipped.tables["asr_results"].columns]
+    assert [c.name for c in contracts.tables["asr_results"].columns] == [*old, "language"]
+    assert contracts.tables["ocr_texts"] == shipped.tables["ocr_texts"]
+
+
+def test_shared_definitions_of_an_overlay_reach_shipped_schemas(tmp_path: Path) -> None:
+    """An overlay's common.schema.json is what shipped schemas refer to, too."""
+    overlay = overlay_of(tmp_path, "common.schema.json")
+    definitions = json.loads((overlay / "common.schema.json").read_bytes())["$defs"]
+    definitions["success"] |= {"description": "Whether it went well."}
+    edit(overlay / "common.schema.json", **{"$defs": definitions})
+    (column,) = (
+        c for c in load_contracts(overlay).tables["asr_results"].columns if c.name == "success"
+    )
+    assert column.description == "Whether it went well."
+
+
+def test_what_lies_beside_the_schemas_of_an_overlay(tmp_path: Path) -> None:
+    """Hidden files, notes, a copied metaschema and history are passed over."""
+    overlay = overlay_of(tmp_path, ASR, "annotations.metaschema.json")
+    for name in (".git/config.json", "results/.asr.schema.json", "README.md", "history/asr.json"):
+        put(overlay / name, "{")
+    assert load_contracts(overlay).digest == load_contracts().digest
+
+
+STRAYS = (
+    "asr.schema.json",
+    "result/asr.schema.json",
+    "results/asr.json",
+    "results/asr.schema.json.bak",
+    "results/speech/asr.schema.json",
+    "my/results/asr.schema.json",
+    "reply.json",
+    "annotations.metaschema.json",
+    "results.schema.json",
+)
+
+
+@pytest.mark.parametrize("name", STRAYS)
+def test_a_stray_file_in_an_overlay_is_refused(tmp_path: Path, name: str) -> None:
+    """A file that would be passed over in silence is named, with the places that count."""
+    overlay = overlay_of(tmp_path, META)
+    put(overlay / name, "{}")
+    with pytest.raises(ConfigurationError) as refused:
+        load_contracts(overlay)
+    assert f"{overlay / name} is no schema of ours" in str(refused.value)
+    assert "results/*.schema.json" in str(refused.value)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_overlay_without_schemas_is_refused(tmp_path: Path, *, made: bool) -> None:
+    """A folder that is not there, or has no schema, is refused with what to do."""
+    overlay = tmp_path / "overlay"
+    if made:
+        put(overlay / "README.md", "notes")
+    message = rf"no \*\.schema\.json in {overlay}: point COGNITION_SCHEMAS at .*, or unset it"
+    with pytest.raises(ConfigurationError, match=message):
+        load_contracts(overlay)
+
+
+def test_a_mistake_in_an_overlay_names_its_file(tmp_path: Path) -> None:
+    """An error is told with the overlay's file, not the shipped one it stands in for."""
+    overlay = overlay_of(tmp_path, ASR)
+    edit(overlay / ASR, **{"x-table": "ocr results"})
+    with pytest.raises(ConfigurationError, match=rf"{overlay}/results/asr\.schema\.json is not"):
+        load_contracts(overlay)
+    other = overlay_of(tmp_path / "other", ASR)
+    add_property("a", {"$ref": "../common.schema.json#/$defs/nothing"})(other)
+    with pytest.raises(ConfigurationError, match=rf"{other}/results/asr\.schema\.json: \$ref"):
+        load_contracts(other)
+
+
+NUMBER = {"type": ["number", "null"], "description": "A number."}
+TAKEN_AWAY: dict[str, tuple[dict[str, Any], str]] = {
+    "type flip": (
+        {"message": NUMBER, "x-version": 9},
+        r"asr_results\.message was string and is now double\. Keep what is there and add",
+    ),
+    "dropped column": (
+        {"message": ..., "x-version": 9},
+        r"the column asr_results\.message \(string\) is gone",
+    ),
+    "dropped table": ({"details": ..., "x-version": 9}, r"the table asr_segments is gone"),
+    "renamed table": ({"x-table": "speech", "x-version": 9}, r"the table asr_results is gone"),
+    "renamed Type": ({"x-type": "Speech"}, "no schema has the Type ASR any more"),
+    "same version": (
+        {"language": TEXT},
+        r"the tables of ASR changed, so raise its x-version above \d+: the version is kept",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_AWAY)
+def test_an_overlay_may_only_add(tmp_path: Path, name: str) -> None:
+    """An overlay that takes away or hides a change is refused, with names, types and remedy."""
+    changes, message = TAKEN_AWAY[name]
+    overlay = overlay_of(tmp_path, ASR)
+    schema = json.loads((overlay / ASR).read_bytes())
+    schema |= {key: value for key, value in changes.items() if key.startswith("x-")}
+    schema["properties"] |= {k: v for k, v in changes.items() if not k.startswith("x-")}
+    schema["properties"] = {k: v for k, v in schema["properties"].items() if v is not ...}
+    schema["required"] = []
+    put(overlay / ASR, json.dumps(schema))
+    with pytest.raises(ConfigurationError, match=message):
+        load_contracts(overlay)
+
+
+def test_an_overlay_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    """An overlay that lags behind the base's version is refused though its tables are the same."""
+    base = copy_schemas(tmp_path)
+    edit(base / ASR, **{"x-version": 5})
+    overlay = overlay_of(tmp_path, ASR)
+    edit(overlay / ASR, **{"x-version": 4})
+    message = (
+        "ASR has x-version 4, the shipped schema 5: take over its changes and raise .* above 5"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        load_contracts(overlay, base=base)
+
+
+def test_an_overlay_may_loosen_under_one_version(tmp_path: Path) -> None:
+    """What leaves the tables as they are needs no raised version."""
+    overlay = overlay_of(tmp_path, ASR)
+    edit(overlay / ASR, required=...)
+    contracts = load_contracts(overlay)
+    assert contracts.types["ASR"].gate.accepts.is_valid({})
+    assert not load_contracts().types["ASR"].gate.accepts.is_valid({})

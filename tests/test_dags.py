@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import runpy
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from lake_kit import Landing, lake_of, land, rows_of, success
+from subtitle_server import loopback, sends, serving
 
 from sandbox.demo.airflow_home import ROOT
 from transforms import pipeline
@@ -36,6 +39,8 @@ INGEST, LOAD = "ingest_cognition_jobs", "load_warehouse"
 
 def run(dagbag: DagBag, dag_id: str, **options: object) -> dict[str, str]:
     """Runs a DAG in this process; returns the run's and the tasks' states by name."""
+    if dag_id == INGEST:  # a run leaves its conf in the params of the tasks for those that follow
+        options = {"run_conf": {"fetch_subtitles": False}} | options
     dag_run = dagbag.dags[dag_id].test(**options)
     states = {
         task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]": task.state
@@ -123,6 +128,7 @@ def test_every_pool_is_one_a_launcher_creates(dagbag: DagBag) -> None:
         "source": "ims_api",
         "stale": "default_pool",
         "flatten": "default_pool",
+        "subtitles": "default_pool",
         "publish_lake": "default_pool",
         "load": "duckdb_writer",
         "check": "duckdb_writer",
@@ -246,6 +252,7 @@ def test_flow_runs_from_ledger_to_published_file(
         **{f"source[{index}]": "success" for index in range(3)},
         "stale": "success",
         **{f"flatten[{index}]": "success" for index in range(3)},
+        "subtitles": "skipped",
         "publish_lake": "success",
     }
     [(asset, extra)] = events_of(run_id)
@@ -284,6 +291,7 @@ def test_run_with_nothing_to_do_is_green_and_wakes_nobody(
         "source": "skipped",
         "stale": "success",
         "flatten": "skipped",
+        "subtitles": "skipped",
         "publish_lake": "skipped",
     }
 
@@ -313,6 +321,24 @@ def test_lake_is_announced_until_the_warehouse_holds_it(
     assert extra == {"waiting_batches": 1, "queried": {}, "flattened": {}}
 
 
+def test_subtitle_files_are_archived_on_request(
+    dagbag: DagBag, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `fetch_subtitles` a run archives the files and has their sentences in the lake."""
+    flow = make_flow(jobs=1, clean=True)
+    with serving() as server:
+        server.answers["/all"] = sends(b"1 0:01 --> 0:02 hello\n")
+        links = {"details": [{"allResultUrl": server.url("/all?Signature=s3cr3t")}]}
+        land(lake_of(flow.settings), Landing("subtitled", success(("Subtitle", links))))
+        monkeypatch.setenv("COGNITION_SUBTITLE_HOSTS", server.hosts)
+        over = functools.partial(pipeline.fetch_subtitles, network=loopback())
+        monkeypatch.setattr(pipeline, "fetch_subtitles", over)
+        states = run(dagbag, INGEST, run_conf={"fetch_subtitles": True})
+    assert (states["subtitles"], states["publish_lake"]) == ("success", "success")
+    assert [row["text"] for row in rows_of(lake_of(flow.settings), "subtitle_lines")] == ["hello"]
+    assert pipeline.stale_batches(flow.settings) == []
+
+
 def test_refused_key_fails_the_run_at_once(
     dagbag: DagBag, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +354,7 @@ def test_refused_key_fails_the_run_at_once(
         "source[0]": "failed",
         "stale": "upstream_failed",
         "flatten": "upstream_failed",
+        "subtitles": "upstream_failed",
         "publish_lake": "upstream_failed",
     }
     assert flow.status().pending == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from warehouse_lake import ask_build, commit, new_lake, speech_job
@@ -144,6 +145,39 @@ def test_what_cannot_be_followed_says_how_to_rebuild(
     assert "Delete build.duckdb and run `cognition load`" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (None, None),
+        ("", ""),
+        ("no link? none", "no link? none"),
+        ("https://a.example/b.txt", "https://a.example/b.txt"),
+        ("https://a.example/b.txt?Signature=s%2B&Expires=1", "https://a.example/b.txt?..."),
+        ("HTTP://A.EXAMPLE?x", "HTTP://A.EXAMPLE?..."),
+        ("see https://a/b?x=1 or http://c?y", "see https://a/b?... or http://c?..."),
+        ('{"u":"https://a/b?x=1","v":[2]}', '{"u":"https://a/b?...","v":[2]}'),
+        ('{"u":"https:\\/\\/a\\/b?x=1","v":2}', '{"u":"https:\\/\\/a\\/b?...","v":2}'),
+        ('{"u":"https://a/b\\u003Fx=1","v":2}', '{"u":"https://a/b?...","v":2}'),
+        ("ftp://a/b?x=1", "ftp://a/b?x=1"),
+    ],
+)
+def test_links_lose_their_queries(text: str | None, kept: str | None) -> None:
+    """What follows the question mark of a web link may be a signature; the rest of a text stays."""
+    with duckdb.connect() as connection:
+        sql = f"SELECT {ddl.without_queries('t')} FROM (SELECT $t::VARCHAR AS t)"
+        assert fetch(connection, sql, {"t": text}) == [(kept,)]
+
+
+def test_private_columns_stay_out(tmp_path: Path) -> None:
+    """A column that is all private is in the lake's layout, not in the table of the warehouse."""
+    private = dataclasses.replace(ODD.columns[1], private="all")
+    table = dataclasses.replace(ODD, columns=(ODD.columns[0], private))
+    with connect(_made(tmp_path, table), read_only=True) as connection:
+        found = ddl.read_catalog(connection)
+        assert list(found["odd table"].columns) == ["job_id", "left"]
+        assert ddl.migrate([table], found) == []
+
+
 def test_the_dictionary_explains_every_column(tmp_path: Path) -> None:
     """The view gives type, unit, meaning, key and grain of each column of each table."""
     storage, home = new_lake(tmp_path), tmp_path / "warehouse"
@@ -173,7 +207,9 @@ def test_the_dictionary_explains_every_column(tmp_path: Path) -> None:
     ]
     listed = ask_build(home, "SELECT table_name, list(column_name) FROM dictionary GROUP BY ALL")
     tables = (*contracts.tables.values(), *ddl.OWN_TABLES)
-    assert dict(listed) == {t.name: [c.name for c in (*t.keys, *t.columns)] for t in tables}
+    assert dict(listed) == {
+        t.name: [c.name for c in (*t.keys, *t.columns) if c.private != "all"] for t in tables
+    }
 
 
 def test_the_dictionary_works_where_the_file_is_attached(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def report_of(home: Path, before: object) -> str:
 
 
 def test_report_tells_all_it_promises(small_home: Path) -> None:
-    """Jobs, rows, quarantine, three answers, places and next commands, none wider than 80."""
+    """Jobs, rows, quarantine, four answers, places and next commands, none wider than 80."""
     said = report_of(small_home, None)
     titles = [
         "Jobs",
@@ -328,6 +328,7 @@ def test_report_tells_all_it_promises(small_home: Path) -> None:
         "Who is on screen longest",
         "Which brands and landmarks appear",
         'Where "hidden in that letter" is said while it can be read on screen',
+        "What was understood of the speech, by its language",
         "Where it lies",
         "Try next",
     ]

@@ -95,7 +95,7 @@ def garden(tmp_path: Path) -> Contracts:
     shutil.copytree(paths.schemas_dir(), folder, ignore=shutil.ignore_patterns("results"))
     (folder / "results").mkdir()
     (folder / "results/garden.schema.json").write_text(json.dumps(GARDEN))
-    return load_contracts(folder)
+    return load_contracts(base=folder)
 
 
 def test_pages_are_current() -> None:
@@ -167,6 +167,40 @@ def test_relations_of_a_new_type(garden: Contracts) -> None:
     assert ("results", "|o--o{", "quarantine") in relations  # a reply may be set aside as a whole
     assert ("results", "||--o|", "unknown_results") in relations
     assert len(relations) == len(set(relations))
+
+
+def test_dictionary_of_objects_trees_and_texts() -> None:
+    """A row of its own has no position in its source; a node's place is no key of the source."""
+    page = docs.data_dictionary(load_contracts())
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
+    assert "Source: `$.transcription.audioInfo`" in sections["nlp_audio"]
+    assert "| `$.transcription.audioInfo.size` |" in sections["nlp_audio"]
+    speakers = "Source: `$.summarization.conversationalSummary[*]`"
+    assert speakers in sections["nlp_speaker_summaries"]
+    assert "| `keyword` | VARCHAR |  | `$.meetingAssistance.keywords[*]` |" in page
+    segments = "| `end_seconds` | DOUBLE | s | `$.transcription.audioSegments[*][1]` |"
+    assert segments in sections["nlp_audio_segments"]
+    nodes = sections["nlp_mind_map_nodes"]
+    assert "Source: `$.summarization.mindMapSummary[*]`" in nodes
+    assert (
+        "| `topics_count` | INTEGER |  | length of `$.summarization.mindMapSummary[*].topic`"
+        in (nodes)
+    )
+    assert "#" not in nodes
+    assert "Source: `$.tags[*].value" in sections["text_tag_values"]
+
+
+def test_an_object_that_is_a_row_is_there_at_most_once() -> None:
+    """Its relation says so; trees and split texts have many rows, as arrays do."""
+    page = docs.er_diagram(load_contracts())
+    relations = set(re.findall(r"^    (\w+) (\S+--\S+) (\w+) : has$", page, re.MULTILINE))
+    assert {
+        ("nlp_results", "||--o|", "nlp_summaries"),
+        ("nlp_results", "||--o|", "nlp_audio"),
+        ("nlp_results", "||--o{", "nlp_keywords"),
+        ("nlp_summaries", "||--o{", "nlp_mind_map_nodes"),
+        ("text_tags", "||--o{", "text_tag_values"),
+    } <= relations
 
 
 def test_diagrams_are_mermaid() -> None:

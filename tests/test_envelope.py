@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from strategies import ANY_JSON, written
 
 from transforms.contract import load_contracts
-from transforms.envelope import Envelope, Item, read_reply
+from transforms.envelope import Envelope, Item, read_reply, results_pointer
+from transforms.findings import Finding, Unmapped
 from transforms.json_text import FRAGMENT_LIMIT, MAX_DEPTH
-from transforms.validate import Finding, Unmapped
 
 GATE = load_contracts().reply
 A, B = {"Type": "Meta", "Data": '{"title":"a"}'}, {"Type": "ASR", "Data": {"details": []}}
@@ -160,7 +160,7 @@ def test_a_container_of_another_type_sets_the_reply_aside(results: Json, pointer
 def test_unknown_keys_of_the_envelope_are_reported_as_sent() -> None:
     """Keys beside and inside the container are unmapped, with pointers into the reply as sent."""
     item = {**A, "Score": 1}
-    usage = {"Usages": {"Usage": [{"Quota": 3}]}}
+    usage = {"Usages": {"Usage": [{"Quota": 3, "Unit": "s"}], "Total": 3}}
     for results, place in (
         ({"result": [item]}, "/Results/result/0/Score"),
         ({"Result": [item]}, "/Results/Result/0/Score"),
@@ -168,7 +168,8 @@ def test_unknown_keys_of_the_envelope_are_reported_as_sent() -> None:
     ):
         envelope = success(**usage, Results=results, Input={"a/b": None})
         assert set(envelope.unmapped) == {
-            Unmapped("/Usages", '{"Usage":[{"Quota":3}]}'),
+            Unmapped("/Usages/Usage/0/Unit", '"s"'),
+            Unmapped("/Usages/Total", "3"),
             Unmapped(place, "1"),
             Unmapped("/Input/a~1b", "null"),
         }
@@ -187,6 +188,7 @@ def test_a_key_that_only_begins_like_the_container_keeps_its_name() -> None:
         ("text", "text"),
         ("", ""),
         ('{"a": 1}', '{"a": 1}'),
+        (json.dumps('{"a": 1}'), '"{\\"a\\": 1}"'),
         ({"a": 1, "名": "值"}, '{"a":1,"名":"值"}'),
         ([1, None], "[1,null]"),
         (7, "7"),
@@ -195,7 +197,7 @@ def test_a_key_that_only_begins_like_the_container_keeps_its_name() -> None:
     ],
 )
 def test_user_data_is_kept_as_text(given_data: Json, kept: str | None) -> None:
-    """Text stays as it is, anything else is kept as compact JSON; it never fails a reply."""
+    """Text stays as it is, JSON or not; anything else is compact JSON; it never fails a reply."""
     for envelope in (
         success(UserData=given_data),
         read({"JobStatus": "Fail", "UserData": given_data}),
@@ -210,11 +212,13 @@ def test_facts_of_the_job_are_read() -> None:
         RequestId="C1849434-FC47-5DC1-92B6-F7EAAFE3851E\n",
         TemplateId="S00000101-100060",
         Params={"nlpParams": {}},
+        Message="OK",
         Input={"Type": "OSS", "Media": "oss://bucket/a.mp4"},
     )
     assert envelope == Envelope(
         state="loaded",
         job_status="Success",
+        message="OK",
         request_id="C1849434-FC47-5DC1-92B6-F7EAAFE3851E",
         template_id="S00000101-100060",
         params='{"nlpParams":{}}',
@@ -451,9 +455,143 @@ def test_a_long_reply_is_cut_in_its_fragment() -> None:
     assert finding.fragment_bytes == FRAGMENT_LIMIT + 1
 
 
+def tagging(**job: Json) -> dict[str, Json]:
+    """Returns a reply of GetMediaInfo with this tagging job, links and all."""
+    rough = {"StandardSmartTagJob": {"ResultUrl": LINK, **job}, "Result": LINK}
+    media = {"MediaId": "m", "FileInfoList": [{"FileUrl": LINK}], "AiRoughData": rough}
+    return {"RequestId": "r\n", "MediaInfo": media}
+
+
+LINK = "https://bucket.example/a?Signature=SIGNED"
+JOB = "/MediaInfo/AiRoughData/StandardSmartTagJob"
+
+
+def test_a_media_asset_gives_the_results_of_its_tagging_job() -> None:
+    """Of GetMediaInfo the tagging job is read, its Status as a JobStatus; the media is not."""
+    envelope = read({**tagging(Status="AnalyzeSuccess", Results=[A, {}, B], New=1), "Other": 2})
+    assert [(item.index, item.type, item.data) for item in envelope.items] == [
+        (0, "Meta", '{"title":"a"}'),
+        (1, None, None),
+        (2, "ASR", {"details": []}),
+    ]
+    finding = envelope.items[1].finding
+    assert finding is not None
+    assert (finding.scope, finding.pointer) == ("result", f"{JOB}/Results/1")
+    assert envelope.results_shape == "MediaInfo.AiRoughData.StandardSmartTagJob.Results"
+    assert (envelope.state, envelope.job_status, envelope.results_count) == ("loaded", "Success", 3)
+    assert (envelope.request_id, envelope.findings) == ("r", ())
+    assert envelope.unmapped == (Unmapped("/Other", "2"), Unmapped(f"{JOB}/New", "1"))
+    assert LINK not in repr(envelope)
+
+
+def test_an_analysis_that_failed_is_a_failed_job() -> None:
+    """`AnalyzeFailed` is Fail; the first Data that says anything is the reason."""
+    envelope = read(
+        tagging(Status="AnalyzeFailed", Results=[{"Type": "Meta", "Data": "no frames"}])
+    )
+    assert (envelope.state, envelope.job_status, envelope.reason) == ("failed", "Fail", "no frames")
+
+
+@pytest.mark.parametrize(
+    ("document", "reason", "pointer"),
+    [
+        (tagging(Status="AnalyzeSuccess", Results="none"), "contract", f"{JOB}/Results"),
+        (tagging(Status=["AnalyzeSuccess"], Results=[A]), "contract", f"{JOB}/Status"),
+        (tagging(Results=[A]), "contract", ""),
+        ({"MediaInfo": {"FileInfoList": [{"FileUrl": LINK}]}}, "contract", ""),
+        ({"MediaInfo": {"FileInfoList": [{"FileUrl": LINK}]}, "Code": "NotFound"}, None, "/Code"),
+        ({**tagging(Status="AnalyzeSuccess"), "a": json.loads(nested(250))}, "unreadable", ""),
+        ({**tagging(Status="AnalyzeSuccess"), "a": json.loads(nested(255))}, "unreadable", ""),
+    ],
+)
+def test_a_media_asset_set_aside_shows_no_link(
+    document: Json, reason: str | None, pointer: str
+) -> None:
+    """The fragment of a GetMediaInfo reply is the tagging job without links; raw holds the rest."""
+    envelope = read(document, None)
+    finding = only(envelope.findings)
+    assert (finding.scope, finding.reason) == ("reply", reason or "error_reply")
+    assert finding.pointer == pointer
+    assert (envelope.state, "SIGNED" in repr(envelope)) == ("quarantined", False)
+
+
+def test_a_key_given_twice_in_a_media_asset_shows_no_link() -> None:
+    """A reply of GetMediaInfo that cannot be read one way is set aside without its links."""
+    body = dumps(tagging(Status="AnalyzeSuccess", Results=[A]))
+    envelope = read(body[:-1] + b',"RequestId":"r2"}')
+    finding = only(envelope.findings)
+    assert (finding.reason, "SIGNED" in repr(envelope)) == ("duplicate_key", False)
+    assert json.loads(finding.fragment or "") == {
+        "RequestId": "r2",
+        "JobStatus": "Success",
+        "Results": {"result": [A]},
+    }
+
+
+def test_the_wrapper_of_the_sdk_is_seen_through() -> None:
+    """`headers`, `statusCode` and `body` are not the reply's own: pointers lead through `body`."""
+    reply = {
+        "JobStatus": "Success",
+        "x": 1,
+        "Results": {"Result": [{}, A]},
+        "Usages": [{"Quota": "1"}],
+    }
+    envelope = read({"headers": {"a": "b"}, "statusCode": 200, "y": None, "body": reply}, None)
+    assert [(item.type, item.data) for item in envelope.items] == [
+        (None, None),
+        (A["Type"], A["Data"]),
+    ]
+    assert envelope.items[0].finding is not None
+    assert envelope.items[0].finding.pointer == "/body/Results/Result/0"
+    assert envelope.results_shape == "body.Results.Result"
+    assert only(envelope.findings).pointer == "/body/Usages/0/Quota"
+    assert envelope.unmapped == (Unmapped("/body/x", "1"), Unmapped("/y", "null"))
+
+
+def test_a_wrapped_error_is_found_in_the_body() -> None:
+    """An error that was saved with the SDK's wrapper is told where it stands."""
+    envelope = read({"statusCode": 200, "body": {"Code": "JobNotFound", "Message": "gone"}}, None)
+    finding = only(envelope.findings)
+    assert (envelope.error_code, finding.reason) == ("JobNotFound", "error_reply")
+    assert finding.pointer == "/body/Code"
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"Results": {"result": []}}, ("Results", "result")),
+        ({"Results": {"Result": []}}, ("Results", "Result")),
+        ({"Results": []}, ("Results",)),
+        ({}, ("Results", "result")),
+        ({"body": {"JobStatus": "Success", "Results": []}}, ("body", "Results")),
+        (tagging(Results=[]), tuple(f"{JOB}/Results".strip("/").split("/"))),
+    ],
+)
+def test_the_results_of_a_reply_can_be_found(document: Json, path: tuple[str, ...]) -> None:
+    """The keys lead from the reply as it is to the array of its results."""
+    assert results_pointer(document) == path
+
+
+def test_a_type_that_is_not_there_is_no_error() -> None:
+    """Which Types come back depends on what was submitted: none is missed, not even NLP."""
+    envelope = success(Results={"result": [A]})
+    assert [item.type for item in envelope.items] == ["Meta"]
+    assert (envelope.state, envelope.findings, envelope.reason) == ("loaded", (), None)
+
+
 KEYS = ["JobStatus", "Results", "RequestId", "UserData", "Input", "Code", "Message", "x"]
+KEYS += ["Usages", "MediaInfo", "body"]
 CONTAINERS = st.one_of(
-    ANY_JSON, st.sampled_from([[A, None, {}], {"result": [A, B]}, {"Result": [{"Data": 1}, "x"]}])
+    ANY_JSON,
+    st.sampled_from([[A, None, {}], {"result": [A, B]}, {"Result": [{"Data": 1}, "x"]}]),
+    st.sampled_from([{"Usage": [{"Quota": 1}, {"Quota": "1"}, None]}, {"Usage": "x"}]),
+    st.sampled_from(
+        [
+            tagging(Status="AnalyzeSuccess", Results=[A, None])["MediaInfo"],
+            {"AiRoughData": {"StandardSmartTagJob": []}},
+            {"JobStatus": "Success", "Results": [A]},
+        ]
+    ),
 )
 REPLIES = st.dictionaries(
     st.sampled_from(KEYS),
@@ -471,10 +609,11 @@ REPLIES = st.dictionaries(
 )
 @settings(max_examples=400, deadline=None)
 def test_no_reply_raises(body: bytes, http: int | None, code: str | None) -> None:
-    """Whatever a reply holds, it is read; quarantined ones have a finding, others none."""
+    """Whatever a reply holds, it is read; quarantined ones alone have a finding on the whole."""
     envelope: Any = read_reply(body, http, code, GATE)
     assert envelope.state in {"loaded", "failed", "rejected", "quarantined"}
-    assert (envelope.state == "quarantined") == bool(envelope.findings)
-    assert all(finding.scope == "reply" for finding in envelope.findings)
+    scopes = {(finding.scope, finding.table_name) for finding in envelope.findings}
+    assert scopes <= {("reply", None), ("row", "usages")}
+    assert (envelope.state == "quarantined") == (("reply", None) in scopes)
     assert [item.index for item in envelope.items] == list(range(len(envelope.items)))
     assert all((item.type is None) == (item.finding is not None) for item in envelope.items)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 
 import orjson
 import pyarrow as pa
 import pytest
 from contract_kit import GOLDEN, TYPES, Json, contract_of, golden_blob
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from reference_flatten import Tables, flatten_blob, read_schema, table_names
-from strategies import blobs, mutated, written
+from strategies import blobs, mutated, with_unknown_keys, written, written_forms
 
 from transforms.flatten import Flattened, flatten_blobs, read_blobs
 from transforms.validate import check_blob
 
-PROPERTY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def product(
@@ -29,9 +30,12 @@ def product(
     return {name: each.rows.to_pylist() for name, each in flattened.items()}
 
 
-def reference(kind: str, documents: Sequence[Json]) -> Tables:
-    """Returns the second flattener's rows of some blobs, one job each."""
-    found = [flatten_blob(kind, d, f"job-{n}", n % 3) for n, d in enumerate(documents)]
+def reference(
+    kind: str, documents: Sequence[Json], aside: Sequence[Sequence[str]] | None = None
+) -> Tables:
+    """Returns the second flattener's rows of some blobs, one job each; `aside` are lost rows."""
+    lost = aside or [()] * len(documents)
+    found = [flatten_blob(kind, d, f"job-{n}", n % 3, lost[n]) for n, d in enumerate(documents)]
     return {
         name: [row for tables in found for row in tables[name]]
         for name in table_names(read_schema(kind))
@@ -93,7 +97,7 @@ def test_golden_counts(kind: str) -> None:
 def test_rows_have_the_types_of_the_layout(kind: str) -> None:
     """Every table has the Arrow schema of its layout, metadata included, with or without rows."""
     contract = contract_of(kind)
-    line = orjson.dumps(json.loads(golden_blob(kind)))
+    line = check_blob(golden_blob(kind), contract).line or b""
     flattened = flatten_blobs(contract, read_blobs(contract, [line]), ["job-0"], [0])
     for table in contract.tables:
         rows = flattened[table.name].rows
@@ -285,12 +289,132 @@ def test_unknown_keys_are_passed_over() -> None:
     assert product("Meta", [line], *keys_of(1))["meta_titles"][0]["title"] == "a"
 
 
+def test_an_object_that_is_a_row_may_be_absent() -> None:
+    """An object with a table is a row where it is there, even if it holds nothing, else none."""
+    documents: list[Json] = [
+        {"transcription": {"audioInfo": {}}},
+        {"transcription": {"audioInfo": None}},
+        {"transcription": {}},
+        {"transcription": None},
+        {"transcription": {"audioInfo": {"size": 7}}, "summarization": {"mindMapSummary": []}},
+    ]
+    rows = product("NLP", [orjson.dumps(each) for each in documents], *keys_of(5))
+    assert [(row["job_id"], row["size_bytes"]) for row in rows["nlp_audio"]] == [
+        ("job-0", None),
+        ("job-4", 7),
+    ]
+    (summaries,) = rows["nlp_summaries"]
+    assert (summaries["job_id"], summaries["mind_map_nodes_count"]) == ("job-4", 0)
+    assert summaries["questions_count"] is None
+    assert len(rows["nlp_results"]) == 5
+
+
+def test_what_lies_in_an_object_that_is_a_row_has_its_keys() -> None:
+    """Rows below such an object carry the key of the result, and are told apart by their blob."""
+    documents = [
+        {"summarization": {"conversationalSummary": [{"speakerName": name}, {}]}}
+        for name in ("a", "b")
+    ]
+    lines = [orjson.dumps(documents[0]), b'{"autoChapters":[]}', orjson.dumps(documents[1])]
+    rows = product("NLP", lines, *keys_of(3))["nlp_speaker_summaries"]
+    keys = ("job_id", "result_index", "speaker_summary_index", "speaker_name")
+    assert [tuple(row[key] for key in keys) for row in rows] == [
+        ("job-0", 0, 0, "a"),
+        ("job-0", 0, 1, None),
+        ("job-2", 2, 0, "b"),
+        ("job-2", 2, 1, None),
+    ]
+
+
+def test_arrays_of_scalars_and_pairs_are_rows() -> None:
+    """Each text or pair is a row under its position; one set aside leaves its position unused."""
+    document = {
+        "meetingAssistance": {"keywords": ["a", None, ""]},
+        "transcription": {"audioSegments": [None, [1, 2.0], [1500, -1]]},
+    }
+    rows = product("NLP", [orjson.dumps(document)], *keys_of(1))
+    key = {"job_id": "job-0", "result_index": 0}
+    assert rows["nlp_keywords"] == [
+        {**key, "keyword_index": 0, "keyword": "a"},
+        {**key, "keyword_index": 2, "keyword": ""},
+    ]
+    assert rows["nlp_audio_segments"] == [
+        {**key, "segment_index": 1, "start_seconds": 0.001, "end_seconds": 0.002},
+        {**key, "segment_index": 2, "start_seconds": 1.5, "end_seconds": -0.001},
+    ]
+    root = rows["nlp_results"][0]
+    assert (root["keywords_count"], root["audio_segments_count"]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (None, {}),
+        ("", {}),
+        (" ", {}),
+        (",", {}),
+        ("a", {0: "a"}),
+        ("a,b", {0: "a", 1: "b"}),
+        (",a,,b,", {1: "a", 3: "b"}),
+        ("  a b \t,\r\n,\u3000北 京\u3000", {0: "a b", 2: "北 京"}),
+        ("a\uff0cb;c", {0: "a\uff0cb;c"}),
+        ("\u00a0a\u2028", {0: "\u00a0a\u2028"}),
+        ('"a, b"', {0: '"a', 1: 'b"'}),
+        ("a\x00,b", {0: "a\x00", 1: "b"}),
+    ],
+)
+def test_a_text_is_split_at_ascii_commas(text: str | None, values: dict[int, str]) -> None:
+    """Parts lose the blanks around them; empty ones are no rows but keep their position."""
+    blob = {"tags": [{"value": "before"}, {"value": text}, {"value": "after,"}]}
+    rows = product("TextLabel", [orjson.dumps(blob)], *keys_of(1))
+    found = [(r["tag_index"], r["value_index"], r["value"]) for r in rows["text_tag_values"]]
+    assert found == [
+        (0, 0, "before"),
+        *((1, place, value) for place, value in values.items()),
+        (2, 0, "after"),
+    ]
+    assert rows["text_tags"][1]["value"] == text
+
+
+@given(
+    times=st.lists(
+        st.one_of(
+            st.integers(-(10**15), 10**15),
+            st.integers(0, 10**7),
+            st.integers(10**15 - 2000, 10**15),
+            st.integers(-(10**15), -(10**15) + 2000),
+        ),
+        min_size=1,
+        max_size=50,
+    )
+)
+@example(times=[10**15, -(10**15), 10**15 - 1, 1 - 10**15, 0, 1, -1, 999, 4503599627371])
+@PROPERTY
+def test_milliseconds_become_seconds_and_back(times: list[int]) -> None:
+    """Seconds are the double nearest to ms / 1000, and rounding them gives the milliseconds."""
+    blob = {
+        "autoChapters": [{"start": ms} for ms in times],
+        "transcription": {"audioSegments": [[ms, float(ms)] for ms in times]},
+    }
+    verdict = check_blob(json.dumps(blob), contract_of("NLP"))
+    assert verdict.findings == ()
+    rows = product("NLP", [verdict.line or b""], *keys_of(1))
+    seconds = [row["start_seconds"] for row in rows["nlp_chapters"]]
+    assert [round(each * 1000) for each in seconds] == times
+    assert [Fraction(each) for each in seconds] == [
+        Fraction(float(Fraction(t, 1000))) for t in times
+    ]
+    pairs = [(row["start_seconds"], row["end_seconds"]) for row in rows["nlp_audio_segments"]]
+    assert pairs == [(each, each) for each in seconds]
+
+
 @pytest.mark.parametrize("kind", TYPES)
 @given(drawn=st.data())
 @PROPERTY
 def test_rows_are_those_of_the_second_flattener(kind: str, drawn: st.DataObject) -> None:
     """On any blobs that keep the contract, however written, both flatteners agree row by row."""
-    texts = drawn.draw(st.lists(written(blobs(kind)), min_size=1, max_size=3))
+    documents = with_unknown_keys(kind, st.one_of(blobs(kind), written_forms(kind)))
+    texts = drawn.draw(st.lists(written(documents), min_size=1, max_size=3))
     verdicts = [check_blob(text, contract_of(kind)) for text in texts]
     assert [verdict.findings for verdict in verdicts] == [()] * len(texts)
     lines = [verdict.line for verdict in verdicts if verdict.line is not None]
@@ -302,12 +426,13 @@ def test_rows_are_those_of_the_second_flattener(kind: str, drawn: st.DataObject)
 
 @pytest.mark.parametrize("kind", TYPES)
 @given(drawn=st.data())
-@settings(PROPERTY, max_examples=50)
+@PROPERTY
 def test_rows_beside_a_spoiled_place_are_the_same(kind: str, drawn: st.DataObject) -> None:
     """Of a blob with one place spoiled, what is left gives the rows both flatteners agree on."""
-    document = drawn.draw(mutated(blobs(kind)))
+    document = drawn.draw(mutated(st.one_of(blobs(kind), written_forms(kind))))
     verdict = check_blob(json.dumps(document), contract_of(kind))
     if verdict.line is not None:
         made = product(kind, [verdict.line], *keys_of(1))
-        assert made == reference(kind, [json.loads(verdict.line)])
+        aside = [finding.row_pointer or "" for finding in verdict.findings]
+        assert made == reference(kind, [document], [aside])
         assert tuple(len(rows) for rows in made.values()) == verdict.expected

@@ -6,10 +6,11 @@ import json
 from collections import Counter
 
 import pytest
-from sandbox_blobs import SEED, Json, objects, validators
+from sandbox_blobs import SEED, Json, decoded, in_schema_form, objects, validators
 
 from sandbox.samples import sample_reply, sample_status
 from sandbox.samples.dirt import BLOCK, PER_BLOCK, Flaw, flaw_of
+from sandbox.samples.story import Story
 from transforms.paths import schemas_dir
 
 
@@ -30,7 +31,9 @@ def errors_of(reply: Json) -> list[str]:
     return [
         str(error.validator)
         for item in reply["Results"]["result"]
-        for error in known[item["Type"]].iter_errors(json.loads(item["Data"]))
+        for error in known[item["Type"]].iter_errors(
+            in_schema_form(item["Type"], decoded(item["Data"]))
+        )
     ]
 
 
@@ -51,6 +54,39 @@ def test_a_wrong_type_is_one_error_in_one_row() -> None:
         assert errors_of(json.loads(sample_reply(SEED, number))) == ["type"]
 
 
+def test_wrong_parts_of_speech_are_one_error_each() -> None:
+    """A word's time, a keyword and a topic's title have another type, and nothing else has."""
+    places = []
+    clips = [n for n in numbers_with(Flaw.WRONG_NLP, 16) if Story(SEED, n).duration < 120_000]
+    for number in clips:
+        items = json.loads(sample_reply(SEED, number))["Results"]["result"]
+        (data,) = (item["Data"] for item in items if item["Type"] == "NLP")
+        blob = in_schema_form("NLP", json.loads(data))
+        errors = list(validators(schemas_dir())["NLP"].iter_errors(blob))
+        assert {error.validator for error in errors} == {"type"}
+        places += [tuple(key for key in e.absolute_path if isinstance(key, str)) for e in errors]
+        assert len({way[0] for way in places[-len(errors) :]}) == len(errors)
+    titles = {way for way in places if way[-1] == "title"}
+    assert {way[:2] for way in titles} == {("summarization", "mindMapSummary")}
+    assert set(places) - titles == {
+        ("transcription", "paragraphs", "words", "start"),
+        ("meetingAssistance", "keywords"),
+    }
+    assert len(places) > len(clips)
+
+
+def test_an_image_is_flawed_in_its_own_result() -> None:
+    """A job without speech has its wrong type where a job of the plainer flaw has it."""
+    number = next(
+        number
+        for number in range(BLOCK * BLOCK)
+        if flaw_of(SEED, number) is Flaw.WRONG_NLP and Story(SEED, number).family == "image"
+    )
+    reply = json.loads(sample_reply(SEED, number))
+    assert [item["Type"] for item in reply["Results"]["result"]] == ["ImageLabel"]
+    assert errors_of(reply) == ["type"]
+
+
 def test_an_extra_key_breaks_nothing() -> None:
     """An undocumented key is no error: one row has it, and the job stays valid."""
     for number in numbers_with(Flaw.EXTRA_KEY, 3):
@@ -60,7 +96,7 @@ def test_an_extra_key_breaks_nothing() -> None:
         rows = [
             row
             for item in reply["Results"]["result"]
-            for row in objects(json.loads(item["Data"]))
+            for row in objects(decoded(item["Data"]))
             if extra & row.keys()
         ]
         assert len(rows) == 1
@@ -72,7 +108,7 @@ def test_truncated_data_is_not_json_and_the_rest_is() -> None:
     with pytest.raises(json.JSONDecodeError):
         json.loads(items[0]["Data"])
     for item in items[1:]:
-        json.loads(item["Data"])
+        assert decoded(item["Data"])
 
 
 def test_an_unknown_type_comes_beside_known_ones() -> None:
@@ -90,12 +126,16 @@ def test_a_repeated_type_has_two_different_results() -> None:
 
 
 def test_data_may_be_an_object() -> None:
-    """A Data that is an object holds what the text would have held."""
-    items = reply_of(Flaw.DATA_OBJECT)["Results"]["result"]
+    """A Data that is an object holds what the text would have held; a bare link stays a text."""
     known = validators(schemas_dir())
-    for item in items:
-        assert isinstance(item["Data"], dict)
-        known[item["Type"]].validate(item["Data"])
+    kinds = set()
+    for number in numbers_with(Flaw.DATA_OBJECT, 12):
+        for item in json.loads(sample_reply(SEED, number))["Results"]["result"]:
+            kinds.add(type(item["Data"]).__name__)
+            if item["Type"] not in {"CPVLabel", "OCR"}:  # the longest, and of no other form
+                known[item["Type"]].validate(in_schema_form(item["Type"], item["Data"]))
+            assert not isinstance(item["Data"], str) or item["Data"].startswith("https://")
+    assert {"dict", "str"} <= kinds
 
 
 def test_results_of_a_wrong_shape_vary() -> None:

@@ -31,14 +31,24 @@ def test_every_job_is_answered_with_its_exact_bytes() -> None:
 
 
 def test_speech_and_screen_text_come_only_when_asked_for() -> None:
-    """Without IncludeResults neither ASR nor OCR is returned; each flag brings its own."""
-    with Sandbox(jobs=5, clean=True) as sandbox:
+    """Without IncludeResults no ASR, OCR and Process is returned; each flag brings its own."""
+    flags = {
+        None: Needs(asr=False, ocr=False, process=False),
+        '{"NeedAsr":true}': Needs(asr=True, ocr=False, process=False),
+        '{"NeedOcr":true}': Needs(asr=False, ocr=True, process=False),
+        '{"NeedProcess":true}': Needs(asr=False, ocr=False, process=True),
+    }
+    types: dict[str | None, set[str]] = {}
+    with Sandbox(jobs=6, clean=True) as sandbox:
         for number, job in enumerate(sandbox.job_ids):
-            neither = sample_reply(7, number, Needs(asr=False, ocr=False), clean=True)
-            only_asr = sample_reply(7, number, Needs(asr=True, ocr=False), clean=True)
-            assert call(sandbox, job, include=None).body == neither
-            assert call(sandbox, job, include='{"NeedAsr":true}').body == only_asr
-            assert sandbox.asked[job]["IncludeResults"] == '{"NeedAsr":true}'
+            for include, needs in flags.items():
+                body = call(sandbox, job, include=include).body
+                assert body == sample_reply(7, number, needs, clean=True)
+                items = json.loads(body)["Results"]["result"]
+                types.setdefault(include, set()).update(item["Type"] for item in items)
+            assert sandbox.asked[job]["IncludeResults"] == '{"NeedProcess":true}'
+    without = types.pop(None)
+    assert [found - without for found in types.values()] == [{"ASR"}, {"OCR"}, {"Process"}]
 
 
 def test_a_kept_connection_serves_many_calls() -> None:

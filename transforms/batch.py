@@ -13,15 +13,20 @@ import orjson
 import pyarrow as pa
 
 from transforms.contract import Contract, Contracts
-from transforms.envelope import Envelope, Item, read_reply
+from transforms.envelope import USAGES, Envelope, Item, Usage, read_reply
+from transforms.errors import ConservationError
+from transforms.findings import Finding, SourceForm, Unmapped
+from transforms.path_counts import REPLY, PathCounts
+from transforms.subtitles.archive import Archived
+from transforms.subtitles.rows import LINES, LineRows, line_rows
 from transforms.type_rows import TypeRows
-from transforms.validate import Finding, Unmapped, check_blob, gc_paused
+from transforms.validate import check_blob, gc_paused
 
 FLATTEN_VERSION = 1  # raised when the same raw bytes and schemas give other tables
 
 Row = dict[str, Any]
 # The items stay out: they hold every Data of the batch.
-_JOB_FACTS = [n for n in Envelope.__slots__ if n not in {"items", "findings", "unmapped"}]
+_JOB_FACTS = [n for n in Envelope.__slots__ if n not in {"items", "usages", "findings", "unmapped"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class FlattenedBatch:
 
     Attributes:
         tables: Every table that has rows, sorted by key.
-        totals: Per table of a result Type: elements in the source, rows loaded, elements set aside.
+        totals: Per table of a result Type, and of usages where there are any: elements in the
+            source, rows loaded, elements set aside.
         facts: Counts and times, as in the table `batches`.
     """
 
@@ -43,16 +49,25 @@ class FlattenedBatch:
 class _Collected:
     """Rows of the system tables, and of each Type, in the order of jobs."""
 
+    paths: PathCounts
     jobs: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     quarantine: list[Row] = field(default_factory=list)
     unmapped: list[Row] = field(default_factory=list)
     unknown: list[Row] = field(default_factory=list)
+    forms: list[Row] = field(default_factory=list)
+    usages: list[Row] = field(default_factory=list)
+    usages_source: int = 0
     types: dict[str, TypeRows] = field(default_factory=dict)
 
 
 def flatten_raw(
-    raw: pa.Table, contracts: Contracts, batch_id: str, *, max_blob_bytes: int
+    raw: pa.Table,
+    contracts: Contracts,
+    batch_id: str,
+    *,
+    max_blob_bytes: int,
+    subtitles: Iterable[Archived] = (),
 ) -> FlattenedBatch:
     """Returns the tables of a batch.
 
@@ -61,15 +76,16 @@ def flatten_raw(
         contracts: The schemas to hold them to.
         batch_id: Id of the batch, kept in `jobs`.
         max_blob_bytes: A longer Data is quarantined unread.
+        subtitles: Archived subtitle files of its jobs.
 
     Raises:
         ConservationError: A row would be lost or made up; nothing may be committed.
     """
-    collected = _Collected()
+    collected = _Collected(PathCounts(contracts))
     tables: dict[str, pa.Table] = {}
     totals: dict[str, Mapping[str, int]] = {}
     with gc_paused():
-        collected.types = {c.type: TypeRows(c) for c in contracts.distinct}
+        collected.types = {c.type: TypeRows(c, collected.paths) for c in contracts.distinct}
         for reply in _rows(raw):
             _collect_reply(reply, contracts, batch_id, max_blob_bytes, collected)
         for rows in collected.types.values():
@@ -78,12 +94,26 @@ def flatten_raw(
             for result, finding in rows.unreadable:
                 result["rows_count"] = 0
                 _set_aside(collected, result, finding)
-    tables.update(_system_tables(collected, contracts))
+            collected.forms += [_form_row(result, form) for result, form in rows.forms]
+    if (source := collected.usages_source) > 0:
+        loaded = len(collected.usages)
+        totals[USAGES] = {"source": source, "loaded": loaded, "quarantined": source - loaded}
+    lines = line_rows(subtitles, tables, contracts)
+    if lines.totals["source"]:
+        tables[LINES], totals[LINES] = lines.table, lines.totals
+        _set_lines_aside(collected, lines)
+    tables.update(_system_tables(collected, contracts, batch_id))
     return FlattenedBatch(
         {name: table for name, table in sorted(tables.items()) if table.num_rows},
         totals,
         _facts(collected, tables),
     )
+
+
+def _set_lines_aside(into: _Collected, lines: LineRows) -> None:
+    results = {(row["job_id"], row["result_index"]): row for row in into.results}
+    for result, finding in lines.findings:
+        _set_aside(into, results[result], finding)
 
 
 def _rows(raw: pa.Table) -> Iterable[Row]:
@@ -96,11 +126,27 @@ def _collect_reply(
 ) -> None:
     envelope = read_reply(reply["body"], reply["http_status"], reply["error_code"], contracts.reply)
     into.jobs.append(_job_row(reply, envelope, batch_id))
+    into.usages += _usage_rows(reply["job_id"], envelope)
+    into.usages_source += envelope.usages_count or 0
     for finding in envelope.findings:
         into.quarantine.append(_quarantine_row(reply["job_id"], None, finding))
-    _add_unmapped(into, reply["job_id"], None, envelope.unmapped)
+    _add_unmapped(into, REPLY, reply["job_id"], None, envelope.unmapped)
     for item in envelope.items:
         _collect_item(item, reply["job_id"], contracts, max_blob_bytes, into)
+
+
+def _usage_rows(job_id: str, envelope: Envelope) -> list[Row]:
+    """Returns what a job was charged for, having checked that each element is somewhere."""
+    source, loaded = envelope.usages_count or 0, len(envelope.usages)
+    if envelope.usages_count is not None:
+        loaded += sum(finding.table_name == USAGES for finding in envelope.findings)
+    if loaded != source:
+        raise ConservationError(
+            f"job {job_id}: {USAGES} has {loaded} rows and quarantined parts for {source} "
+            "elements; nothing was committed, report it with the reply"
+        )
+    own = Usage.__slots__
+    return [{"job_id": job_id} | {n: getattr(u, n) for n in own} for u in envelope.usages]
 
 
 def _collect_item(
@@ -139,7 +185,8 @@ def _collect_blob(
         row["rows_count"] = sum(verdict.expected)
     for finding in verdict.findings:
         _set_aside(into, row, finding)
-    _add_unmapped(into, row["job_id"], row, verdict.unmapped)
+        into.paths.add_finding(contract.type, row["job_id"], finding)
+    _add_unmapped(into, contract.type, row["job_id"], row, verdict.unmapped)
     into.types[contract.type].add(row, verdict)
 
 
@@ -159,11 +206,19 @@ def _quarantine_row(job_id: str, result: Row | None, finding: Finding) -> Row:
     }
 
 
+def _form_row(result: Row, form: SourceForm) -> Row:
+    place = {name: result[name] for name in ("job_id", "result_index", "type")}
+    return place | {name: getattr(form, name) for name in SourceForm.__slots__}
+
+
 def _add_unmapped(
-    into: _Collected, job_id: str, result: Row | None, unmapped: Iterable[Unmapped]
+    into: _Collected, kind: str, job_id: str, result: Row | None, unmapped: Iterable[Unmapped]
 ) -> None:
+    """Keeps unknown keys of a result of the Type `kind`, or of a reply."""
     place = {"job_id": job_id} | {k: result and result[k] for k in ("result_index", "type")}
-    into.unmapped += [place | {"pointer": u.pointer, "value": u.value} for u in unmapped]
+    for each in unmapped:
+        into.unmapped.append(place | {"pointer": each.pointer, "value": each.value})
+        into.paths.add_unmapped(kind, job_id, each)
 
 
 def _job_row(reply: Row, envelope: Envelope, batch_id: str) -> Row:
@@ -172,13 +227,19 @@ def _job_row(reply: Row, envelope: Envelope, batch_id: str) -> Row:
     return own | {name: reply[name] for name in kept} | {"batch_id": batch_id}
 
 
-def _system_tables(collected: _Collected, contracts: Contracts) -> dict[str, pa.Table]:
+def _system_tables(
+    collected: _Collected, contracts: Contracts, batch_id: str
+) -> dict[str, pa.Table]:
+    queried_at = {job["job_id"]: job["queried_at"] for job in collected.jobs}
     rows = {
         "jobs": collected.jobs,
         "results": collected.results,
         "quarantine": _numbered(collected.quarantine, "quarantine_index"),
         "unmapped_fields": _numbered(collected.unmapped, "unmapped_index"),
+        "source_forms": _numbered(collected.forms, "form_index"),
         "unknown_results": collected.unknown,
+        USAGES: collected.usages,
+        "path_counts": collected.paths.rows(batch_id, queried_at),
     }
     return {
         name: pa.Table.from_pylist(found, schema=contracts.system[name].arrow_schema)

@@ -22,6 +22,8 @@ from transforms.batch import FLATTEN_VERSION, FlattenedBatch, flatten_raw
 from transforms.contract import Contracts
 from transforms.reports import FlattenReport
 from transforms.storage import LOCKS, Storage, name_of, sha256_of
+from transforms.subtitles import archive
+from transforms.subtitles.rows import INPUT, inputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,23 @@ class Plan:
     unchanged: int
     index: Sequence[raw.RawRow]
     commits: Mapping[str, lake.Commit]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBatch:
+    """A batch ready to be written.
+
+    Attributes:
+        commit: What its marker will say.
+        contents: Content of its files, in their order.
+        flattened: Its tables.
+        body_bytes: Bytes of the replies it was made from.
+    """
+
+    commit: lake.Commit
+    contents: tuple[pa.Buffer, ...]
+    flattened: FlattenedBatch
+    body_bytes: int
 
 
 def make_plan(storage: Storage, contracts: Contracts) -> Plan:
@@ -69,28 +88,64 @@ def commit_raw_file(
     """
     started = perf_counter()
     batch_id = name_of(raw_file)
-    with _lock(storage, batch_id):
+    with batch_lock(storage, batch_id):
         storage.clean_staging()
         older = lake.read_commit(storage, batch_id)
-        wanted = _settled_inputs(storage, contracts, raw_file, plan, older)
+        wanted = settled_inputs(storage, contracts, raw_file, plan, older)
         if older is not None and older.inputs == wanted:
             return FlattenReport(unchanged=1)
-        content = storage.read(raw_file)
-        rows = _without(raw.parse_raw(content, raw_file), wanted["superseded"])
-        flattened = flatten_raw(rows, contracts, batch_id, max_blob_bytes=max_blob_bytes)
-        month = raw_file.split("/")[1].removeprefix("month=")
-        lake.clear(storage, month, batch_id)
-        files = tuple(
-            lake.write_parquet(storage, lake.table_path(name, month, batch_id), table)
-            for name, table in flattened.tables.items()
-        )
-        facts = {
-            **flattened.facts,
-            "raw_sha256": sha256_of(content),
-            "package_version": version("cognition-warehouse"),
-        }
-        lake.write_commit(storage, lake.Commit(batch_id, wanted, facts, flattened.totals, files))
-    return _report(flattened, rows["body_bytes"], perf_counter() - started)
+        made = make_batch(storage, contracts, wanted, max_blob_bytes=max_blob_bytes)
+        write_batch(storage, made)
+    return _report(made.flattened, made.body_bytes, perf_counter() - started)
+
+
+def make_batch(
+    storage: Storage, contracts: Contracts, inputs: Mapping[str, str], *, max_blob_bytes: int
+) -> MadeBatch:
+    """Returns the batch that its inputs make; writes nothing.
+
+    Raises:
+        ConservationError: Rows would be lost or made up.
+    """
+    raw_file = inputs["raw_file"]
+    batch_id, month = name_of(raw_file), month_of(raw_file)
+    content = storage.read(raw_file)
+    rows = without_superseded(raw.parse_raw(content, raw_file), inputs["superseded"])
+    flattened = flatten_raw(
+        rows,
+        contracts,
+        batch_id,
+        max_blob_bytes=max_blob_bytes,
+        subtitles=archive.read_named(storage, inputs.get(INPUT, "")),
+    )
+    encoded = [
+        lake.encode_parquet(lake.table_path(name, month, batch_id), table)
+        for name, table in flattened.tables.items()
+    ]
+    facts = {
+        **flattened.facts,
+        "raw_sha256": sha256_of(content),
+        "package_version": version("cognition-warehouse"),
+    }
+    files = tuple(file for file, _ in encoded)
+    return MadeBatch(
+        lake.Commit(batch_id, inputs, facts, flattened.totals, files),
+        tuple(parquet for _, parquet in encoded),
+        flattened,
+        sum(rows["body_bytes"].to_pylist()),
+    )
+
+
+def write_batch(storage: Storage, made: MadeBatch) -> None:
+    """Writes a batch in place of an older one of its name.
+
+    The older one's marker goes first, so a crash leaves a batch that `cognition flatten` makes.
+    """
+    commit = made.commit
+    lake.clear(storage, month_of(commit.inputs["raw_file"]), commit.batch_id)
+    for file, content in zip(commit.files, made.contents, strict=True):
+        lake.write_content(storage, file, content)
+    lake.write_commit(storage, commit)
 
 
 def unsettled_batches(
@@ -124,18 +179,21 @@ def _wanted_inputs(
     for row in index:
         if newest[row.job_id] is not row:
             superseded[row.raw_file].append(row.row)
+    archived = archive.read_archived(storage)
+    subtitles = inputs_of(archived, {job: row.raw_file for job, row in newest.items()})
     return {
         path: {
             "raw_file": path,
             "superseded": ",".join(map(str, rows)),
             "schemas_digest": contracts.digest,
             "flatten_version": str(FLATTEN_VERSION),
+            **({INPUT: subtitles[path]} if path in subtitles else {}),
         }
         for path, rows in superseded.items()
     }
 
 
-def _settled_inputs(
+def settled_inputs(
     storage: Storage, contracts: Contracts, raw_file: str, plan: Plan, older: lake.Commit | None
 ) -> Mapping[str, str]:
     """Returns the batch's inputs; raw that landed since the plan may have superseded its replies.
@@ -162,8 +220,10 @@ def _made(commits: Mapping[str, lake.Commit], raw_file: str, wanted: Mapping[str
     return commit is not None and commit.inputs == wanted
 
 
-def _lock(storage: Storage, batch_id: str) -> AbstractContextManager[object]:
-    """Two processes never make one batch at once; on an object store the scheduler sees to it.
+def batch_lock(storage: Storage, batch_id: str) -> AbstractContextManager[object]:
+    """Returns the lock under which a batch is made.
+
+    Two processes never make one batch at once; on an object store the scheduler sees to it.
 
     The lock's empty file stays, one a batch: were it removed, a process that waits for the removed
     one and a process that makes a new one would both go on.
@@ -175,7 +235,13 @@ def _lock(storage: Storage, batch_id: str) -> AbstractContextManager[object]:
     return FileLock(folder / f"{batch_id}.lock")
 
 
-def _without(rows: pa.Table, superseded: str) -> pa.Table:
+def month_of(raw_file: str) -> str:
+    """Returns the month, YYYY-MM, that a raw file and its batch belong to."""
+    return raw_file.split("/")[1].removeprefix("month=")
+
+
+def without_superseded(rows: pa.Table, superseded: str) -> pa.Table:
+    """Returns the rows of a raw file that count; `superseded` is as in a batch's inputs."""
     dropped = _row_numbers(superseded)
     if not dropped:
         return rows
@@ -187,7 +253,7 @@ def _row_numbers(superseded: str) -> set[int]:
     return {int(number) for number in superseded.split(",") if number}
 
 
-def _report(batch: FlattenedBatch, body_bytes: pa.ChunkedArray, seconds: float) -> FlattenReport:
+def _report(batch: FlattenedBatch, body_bytes: int, seconds: float) -> FlattenReport:
     rows = {name: table.num_rows for name, table in batch.tables.items()}
     jobs = batch.tables.get("jobs")
     states = Counter(jobs["state"].to_pylist() if jobs is not None else ())
@@ -200,6 +266,6 @@ def _report(batch: FlattenedBatch, body_bytes: pa.ChunkedArray, seconds: float) 
         rejected=states["rejected"],
         unknown_types=rows.get("unknown_results", 0),
         unmapped=rows.get("unmapped_fields", 0),
-        bytes=sum(body_bytes.to_pylist()),
+        bytes=body_bytes,
         seconds=seconds,
     )

@@ -22,13 +22,32 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from transforms import paths
+from transforms.compile import (
+    EXACT,
+    compile_result,
+    compile_table,
+    kind_of,
+    read_type,
+)
 from transforms.errors import ConfigurationError
+from transforms.forms import Shape, compile_shape
 from transforms.json_text import to_pointer
-from transforms.layout import Schema, Table, compile_result, compile_table, read_type
+from transforms.layout import Schema, Table
+from transforms.overlay import overlay_files, refuse_incompatible, schema_files
 
 T = TypeVar("T")
 SYSTEM_TABLES = frozenset(
-    {"jobs", "results", "quarantine", "unmapped_fields", "unknown_results", "batches"}
+    {
+        "jobs",
+        "results",
+        "subtitle_lines",
+        "quarantine",
+        "unmapped_fields",
+        "source_forms",
+        "unknown_results",
+        "usages",
+        "batches",
+    }
 )
 """Tables of our own that the code fills by name."""
 
@@ -38,7 +57,7 @@ class Gate:
     """The validators of one schema.
 
     Attributes:
-        schema: The schema, free of references.
+        schema: The schema; of references it has only those of trees, see `follow`.
         accepts: Fast engine, unknown keys allowed: decides accept or quarantine.
         accepts_known: The same with unknown keys forbidden: tells whether there are any.
         reference: Reference engine, for reports with pointers and keywords.
@@ -60,11 +79,18 @@ class Contract:
     gate: Gate
     root: Table
     read_schema: pa.Schema
+    shape: Shape | None
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """Returns the tables of this Type, parents first."""
         return tuple(self.root.walk())
+
+    @property
+    def may_be_text(self) -> bool:
+        """Tells whether Data may be a text that is no JSON."""
+        bare = self.shape.bare if self.shape is not None else None
+        return bare is not None and kind_of(self.gate.schema["properties"][bare]) == "string"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,44 +121,70 @@ class Contracts:
         return {t.name: t for t in (*self.system.values(), *result)}
 
 
-@cache
-def load_contracts(folder: Path | None = None) -> Contracts:
-    """Loads, checks and compiles the schemas of `folder` (default: the shipped ones).
+def load_contracts(overlay: Path | None = None, *, base: Path | None = None) -> Contracts:
+    """Loads, checks and compiles the schemas.
+
+    Args:
+        overlay: Folder whose files stand in for those of the same relative path in `base`, or are
+            added to them.
+        base: Folder with a whole set of schemas; default: the shipped one.
 
     Raises:
         ConfigurationError: A schema is missing, not JSON, not a valid schema, lacks an annotation,
-            or two of them claim the same Type, table or column.
+            or two of them claim the same Type, table or column; or the overlay has none, or takes
+            away what rows of the base have.
     """
-    folder = Path(os.path.normpath(folder or paths.schemas_dir()))
-    files = sorted(folder.rglob("*.schema.json"))
-    if not files:
-        raise ConfigurationError(f"no *.schema.json in {folder}: point COGNITION_SCHEMAS at one")
-    documents = {file: _read(file) for file in files}
+    base = Path(os.path.normpath(base or paths.schemas_dir()))
+    return _load_once(base, Path(os.path.normpath(overlay)) if overlay is not None else None)
+
+
+@cache
+def _load_once(base: Path, overlay: Path | None) -> Contracts:
+    files = schema_files(base)
+    if overlay is None:
+        return _load(files, base)
+    contracts = _load(files | overlay_files(overlay), base, overlay)
+    refuse_incompatible(overlay, _load_once(base, None), contracts)
+    return contracts
+
+
+def _load(files: Mapping[str, Path], *folders: Path) -> Contracts:
+    """Returns the contracts of a set of schema files.
+
+    Args:
+        files: The file to take for each relative path.
+        folders: Where references may lead; from any of them they lead to the file taken.
+    """
+    read = {name: _read(file) for name, file in files.items()}
+    documents = {folder / name: read[name] for name in files for folder in folders}
     types: dict[str, Contract] = {}
-    for file in documents:
-        if file.parent.name == "results":
-            contract = _compile(_contract, file, documents)
-            for name in (contract.type, *contract.aliases):
-                if types.setdefault(name, contract) is not contract:
-                    raise ConfigurationError(f"{file}: Type {name} is claimed by another schema")
-    system = [_compile(compile_table, f, documents) for f in documents if f.parent.name == "tables"]
-    reply = folder / "reply.schema.json"
-    if reply not in documents:
-        raise ConfigurationError(f"{reply} is missing: copy it from the shipped schemas")
-    digest = _digest(folder, files)
-    gate = _compile(compile_gate, reply, documents)
-    contracts = Contracts(types, gate, {table.name: table for table in system}, digest)
+    results, tables = (
+        [files[name] for name in sorted(files) if files[name].parent.name == kind]
+        for kind in ("results", "tables")
+    )
+    for file in results:
+        contract = _compile(_contract, file, documents)
+        for name in (contract.type, *contract.aliases):
+            if types.setdefault(name, contract) is not contract:
+                raise ConfigurationError(f"{file}: Type {name} is claimed by another schema")
+    system = [_compile(compile_table, file, documents) for file in tables]
+    if "reply.schema.json" not in files:
+        raise ConfigurationError(
+            f"{folders[0]}/reply.schema.json is missing: copy it from the shipped schemas"
+        )
+    gate = _compile(compile_gate, files["reply.schema.json"], documents)
+    contracts = Contracts(types, gate, {table.name: table for table in system}, _digest(files))
     if missing := SYSTEM_TABLES - contracts.system.keys():
         raise ConfigurationError(
-            f"{folder}/tables has no schema of {', '.join(sorted(missing))}: "
+            f"{folders[0]}/tables has no schema of {', '.join(sorted(missing))}: "
             "copy it from the shipped schemas"
         )
     _refuse_shared_names([*system, *(t for c in contracts.distinct for t in c.tables)])
     return contracts
 
 
-def _digest(folder: Path, files: Iterable[Path]) -> str:
-    parts = (f"{f.relative_to(folder).as_posix()}\n".encode() + f.read_bytes() for f in files)
+def _digest(files: Mapping[str, Path]) -> str:
+    parts = (f"{name}\n".encode() + file.read_bytes() for name, file in sorted(files.items()))
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -149,13 +201,11 @@ def compile_gate(schema: Schema) -> Gate:
 def _compile(compiled: Callable[[Schema], T], file: Path, documents: Mapping[Path, Schema]) -> T:
     """Returns what a file's schema compiles to; errors name the file."""
     try:
-        return compiled(_inline(documents[file], file, documents))
+        return compiled(_Inliner(documents).inline_file(file))
     except ConfigurationError as error:
         raise ConfigurationError(f"{file}: {error}") from None
     except KeyError as error:
         raise ConfigurationError(f"{file}: {error} is missing") from None
-    except RecursionError:
-        raise ConfigurationError(f"{file}: a $ref leads back to itself") from None
 
 
 def _contract(schema: Schema) -> Contract:
@@ -166,6 +216,7 @@ def _contract(schema: Schema) -> Contract:
         gate=compile_gate(schema),
         root=compile_result(schema),
         read_schema=pa.schema(list(read_type(schema))),
+        shape=compile_shape(schema),
     )
 
 
@@ -191,28 +242,68 @@ def _annotations() -> Gate:
     return compile_gate(orjson.loads(file.read_bytes()))
 
 
-def _inline(node: Any, file: Path, documents: Mapping[Path, Schema]) -> Any:  # noqa: ANN401 - a schema node is any JSON
-    """Returns `node` with every `$ref` replaced by what it names; keys beside a `$ref` win."""
-    if isinstance(node, list):
-        return [_inline(item, file, documents) for item in node]
-    if not isinstance(node, dict):
-        return node
-    rest = {k: _inline(v, file, documents) for k, v in node.items() if k != "$ref"}
+def follow(node: Schema, root: Schema) -> Schema:
+    """Returns what a node of an inlined schema stands for: a tree's own node is a reference."""
     if "$ref" not in node:
-        return rest
-    place, _, pointer = str(node["$ref"]).partition("#")
-    path = Path(os.path.normpath(file.parent / place)) if place else file
-    try:
-        found: Any = documents[path]
-        for part in filter(None, pointer.split("/")):
-            found = found[part]
-    except (KeyError, TypeError):
-        raise ConfigurationError(f"$ref {node['$ref']} in {file.name} names nothing") from None
-    return {**_inline(found, path, documents), **rest}
+        return node
+    name = str(node["$ref"]).removeprefix("#/$defs/")
+    return {**root["$defs"][name], **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+class _Inliner:
+    """Replaces every `$ref` by what it names; keys beside a `$ref` win.
+
+    A part that holds itself stays a reference where it does, to `$defs` of the root.
+    """
+
+    def __init__(self, documents: Mapping[Path, Schema]) -> None:
+        self._documents = documents
+        self._trees: dict[str, Schema] = {}
+        self._looped: set[tuple[Path, str]] = set()
+
+    def inline_file(self, file: Path) -> Schema:
+        """Returns the schema of a file."""
+        document = {k: v for k, v in self._documents[file].items() if k != "$defs"}
+        schema: Schema = self._inline(document, file, ())
+        return schema | ({"$defs": self._trees} if self._trees else {})
+
+    def _inline(self, node: Any, file: Path, trail: tuple[tuple[Path, str], ...]) -> Any:  # noqa: ANN401 - a schema node is any JSON
+        if isinstance(node, list):
+            return [self._inline(item, file, trail) for item in node]
+        if not isinstance(node, dict):
+            return node
+        rest = {k: self._inline(v, file, trail) for k, v in node.items() if k != "$ref"}
+        if "$ref" not in node:
+            return rest
+        place, _, pointer = str(node["$ref"]).partition("#")
+        path = Path(os.path.normpath(file.parent / place)) if place else file
+        found, target = self._find(path, pointer, node, file), (path, pointer)
+        name = pointer.rsplit("/", 1)[-1]
+        if target in trail:
+            if "x-tree" not in found:
+                raise ConfigurationError(f"$ref {node['$ref']} leads back to itself")
+            self._looped.add(target)
+            return {"$ref": f"#/$defs/{name}", **rest}
+        made = self._inline(found, path, (*trail, target))
+        if target in self._looped:
+            self._trees[name] = made
+        return {**made, **rest}
+
+    def _find(self, path: Path, pointer: str, node: Schema, file: Path) -> Schema:
+        try:
+            found: Any = self._documents[path]
+            for part in filter(None, pointer.split("/")):
+                found = found[part]
+        except (KeyError, TypeError):
+            raise ConfigurationError(f"$ref {node['$ref']} in {file.name} names nothing") from None
+        return dict(found)
 
 
 def _closed(node: Any) -> Any:  # noqa: ANN401 - a schema node is any JSON
-    """Returns the schema with unknown keys forbidden in every object that lists its keys."""
+    """Returns the schema with all forbidden that asks for a second look.
+
+    That is unknown keys in objects that list theirs, and numbers a double may not hold exactly.
+    """
     if isinstance(node, list):
         return [_closed(item) for item in node]
     if not isinstance(node, dict):
@@ -220,6 +311,8 @@ def _closed(node: Any) -> Any:  # noqa: ANN401 - a schema node is any JSON
     closed = {key: _closed(value) for key, value in node.items()}
     if isinstance(node.get("properties"), dict) and "type" in node:
         closed["additionalProperties"] = False
+    if isinstance(node.get("type"), str | list) and kind_of(node) == "number":
+        closed = {"minimum": -EXACT, "maximum": EXACT} | closed
     return closed
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from transforms.compile import DEPTH, PARENT, SIBLING
 from transforms.contract import Contract, Contracts, load_contracts
 from transforms.layout import Column, Table
 from transforms.warehouse.ddl import OWN_TABLES, duckdb_type
@@ -19,6 +20,11 @@ from transforms.warehouse.ddl import OWN_TABLES, duckdb_type
 GENERATED = "<!-- Generated from schemas/ by `python -m transforms.docs`: do not edit. -->"
 RESULTS = "results"
 SYSTEM = "Jobs and results"
+_PRIVATE = {
+    "": "",
+    "all": "In the lake only.",
+    "links": "In the warehouse, links in it end where their query begins.",
+}
 _INTRO = """\
 Every table of the lake and the warehouse, by result Type. Column names, types, units and
 descriptions are those of the Parquet files and of `COMMENT ON` in DuckDB; the view `dictionary`
@@ -119,12 +125,12 @@ def _table_section(table: Table, paths: Mapping[str, str]) -> str:
     facts = f"{table.description} Key: {keys}." if keys else table.description
     if not paths:
         head = "| column | type | unit | description |\n|---|---|---|---|"
-        rows = [f"| {_column_cells(c)} | {_cell(c.description)} |" for c in _columns(table)]
+        rows = [f"| {_column_cells(c)} | {_cell(_told(c))} |" for c in _columns(table)]
         return "\n".join([f"### {table.name}", "", facts, "", head, *rows])
     facts += f" Source: `{paths[table.name]}`."
     head = "| column | type | unit | source | description |\n|---|---|---|---|---|"
     rows = [
-        f"| {_column_cells(c)} | {_source(c, paths[table.name])} | {_cell(c.description)} |"
+        f"| {_column_cells(c)} | {_source(c, paths[table.name])} | {_cell(_told(c))} |"
         for c in _columns(table)
     ]
     return "\n".join([f"### {table.name}", "", facts, "", head, *rows])
@@ -142,12 +148,19 @@ def _column_cells(column: Column) -> str:
     return f"`{column.name}` | {duckdb_type(column.type)} | {column.unit or ''}"
 
 
+def _told(column: Column) -> str:
+    """Returns a column's description, and what of it the warehouse does not have."""
+    return " ".join(filter(None, (column.description, _PRIVATE[column.private])))
+
+
 def _source(column: Column, row_path: str) -> str:
     """Returns where a column's value comes from, as a path into Data."""
     if column.kind == "key":
         return "key"
+    if column.path and column.path[0] in {PARENT, DEPTH, SIBLING}:
+        return "place in the tree"
     path = ".".join((row_path, *column.path))
-    if column.kind == "count":
+    if column.kind in {"count", "tree"}:
         return f"length of `{path}`"
     if column.json_key is not None:
         return f"`{path}`, in its JSON text `{column.json_key}`"
@@ -157,8 +170,9 @@ def _source(column: Column, row_path: str) -> str:
 def _row_paths(table: Table, path: str) -> Iterator[tuple[str, str]]:
     """Yields the path of every table's rows, from the root down."""
     yield table.name, path
+    steps = {"object": "", "split": ", a part of it", "array": "[*]", "tree": "[*]"}
     for child in table.children:
-        yield from _row_paths(child, ".".join((path, *child.path)) + "[*]")
+        yield from _row_paths(child, ".".join((path, *child.path)) + steps[child.kind])
 
 
 def _relations(contracts: Contracts) -> Iterator[tuple[str, str, str]]:
@@ -169,7 +183,8 @@ def _relations(contracts: Contracts) -> Iterator[tuple[str, str, str]]:
         yield RESULTS, "||--o|", contract.root.name
         for table in contract.tables:
             for child in table.children:
-                yield table.name, "||--o{", child.name
+                many = "||--o|" if child.kind == "object" else "||--o{"
+                yield table.name, many, child.name
 
 
 def _system_relations(table: Table, system: Mapping[str, Table]) -> Iterator[tuple[str, str, str]]:

@@ -1,27 +1,32 @@
 """Reads a reply: the envelope around the results (vendor page: Response parameters).
 
-The container of the results comes in three forms; all are brought to `Results.result`.
+What a reply is wrapped in and the container of its results come in several forms; see
+`transforms.reply_shape`. Pointers lead into the reply as it was sent or saved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from transforms.contract import Gate
+from transforms.findings import Finding, Unmapped
 from transforms.json_text import (
     MAX_DEPTH,
     cut_fragment,
     duplicate_key,
     is_nested_deeper,
+    to_pointer,
     without_strings,
 )
-from transforms.validate import Finding, Unmapped, examine
+from transforms.reply_shape import ReplyShape, read_shape
+from transforms.validate import examine
 
-CANONICAL = "/Results/result"
+USAGES = "usages"
+"""Table of what a job was charged for, and where findings say their row would have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,15 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """One kind of usage a job was charged for; the fields are those of the table `usages`."""
+
+    usage_index: int
+    usage_type: str | None
+    quota: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """A reply, read; the fields are those of the table `jobs`."""
 
@@ -42,6 +56,7 @@ class Envelope:
     job_status: str | None = None
     reason: str | None = None
     error_code: str | None = None
+    message: str | None = None
     request_id: str | None = None
     user_data: str | None = None
     template_id: str | None = None
@@ -50,7 +65,9 @@ class Envelope:
     input_media: str | None = None
     results_shape: str | None = None
     results_count: int | None = None
+    usages_count: int | None = None
     items: tuple[Item, ...] = field(default=())
+    usages: tuple[Usage, ...] = ()
     findings: tuple[Finding, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
 
@@ -70,53 +87,89 @@ def read_reply(
         document = orjson.loads(body)
     except ValueError as error:
         return _refused(_reply_finding("not_json", f"reply: {error}", body))
-    if (wrong := _unfit(document, body)) is not None:
-        return _refused(wrong)
-    code = error_code or document.get("Code")
-    if code and document.get("JobStatus") is None:
-        return _read_error(document, str(code), http_status, body)
-    facts = _facts(document)
-    if document.get("JobStatus") == "Fail":
-        return replace(facts, state="failed", reason=_fail_reason(document))
-    return _read_success(document, facts, gate)
-
-
-def _unfit(document: Any, body: bytes) -> Finding | None:  # noqa: ANN401 - any JSON
-    """Tells why a decoded reply cannot be trusted to hold all that was sent."""
     if not isinstance(document, dict):
-        return _reply_finding("contract", "a reply must be a JSON object", body, keyword="type")
+        message = "a reply must be a JSON object"
+        return _refused(_reply_finding("contract", message, body, keyword="type"))
+    shape = read_shape(document)
+    if (wrong := _unfit(document, shape, body)) is not None:
+        return _refused(wrong)
+    code = error_code or shape.reply.get("Code")
+    if code and shape.reply.get("JobStatus") is None:
+        return _read_error(shape, str(code), http_status, body)
+    return _read_job(shape, _facts(shape.reply), gate)
+
+
+def results_pointer(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the keys that lead from a reply to the array of its results.
+
+    Where there is no such array, they lead to where the vendor page has it.
+
+    >>> results_pointer({"JobStatus": "Success", "Results": {"Result": []}})
+    ('Results', 'Result')
+    """
+    return read_shape(document).results_path
+
+
+def _unfit(document: dict[str, Any], shape: ReplyShape, body: bytes) -> Finding | None:
+    """Tells why a decoded reply cannot be trusted to hold all that was sent."""
     if is_nested_deeper(document):
         message = f"reply: nested more than {MAX_DEPTH} levels deep"
-        return _reply_finding("unreadable", message, body)
-    if (key := duplicate_key(without_strings(body, "Data", _data_texts(document)))) is not None:
+        return _reply_finding("unreadable", message, _shown(shape, body))
+    data = (item.get("Data") for item in shape.items if isinstance(item, dict))
+    texts = (each for each in data if isinstance(each, str))
+    if (key := duplicate_key(without_strings(body, "Data", texts))) is not None:
         message = f"reply: the key {key!r} is given twice in one object"
-        return _reply_finding("duplicate_key", message, body)
+        return _reply_finding("duplicate_key", message, _shown(shape, body))
     return None
 
 
-def _read_success(document: dict[str, Any], facts: Envelope, gate: Gate) -> Envelope:
-    shape, prefix = _bring_to_one_form(document)
-    examined = examine(document, gate)
-    findings = tuple(_in_reply(finding, prefix) for finding in examined.findings)
-    unmapped = tuple(replace(u, pointer=_moved(u.pointer, prefix)) for u in examined.unmapped)
-    if examined.document is None:
-        return replace(facts, state="quarantined", reason=findings[0].message, findings=findings)
-    results = (document.get("Results") or {}).get("result")
-    set_aside = {_index_of(f.pointer, prefix): f for f in findings}
-    items = tuple(_item(place, item, set_aside) for place, item in enumerate(results or ()))
-    count = None if results is None else len(results)
-    return replace(facts, results_shape=shape, results_count=count, items=items, unmapped=unmapped)
+def _read_job(shape: ReplyShape, facts: Envelope, gate: Gate) -> Envelope:
+    """Holds a reply to its contract; of a failed job only what it was charged for."""
+    failed = facts.job_status == "Fail"
+    held = {"JobStatus", "Usages"} if failed else shape.reply.keys()
+    odd = _odd_usages(shape)
+    reply = {key: shape.reply[key] for key in shape.reply if key in held}
+    if odd is not None:
+        del reply["Usages"]
+    examined = examine(reply, gate)
+    findings = [_in_reply(finding, shape) for finding in examined.findings]
+    beside = [] if odd is None else [odd]
+    kept = examined.document
+    if kept is None:
+        reason, found = findings[0].message, (*findings, *beside)
+        return replace(facts, state="quarantined", reason=reason, findings=found)
+    beside += [finding for finding in findings if finding.table_name == USAGES]
+    charged = (kept.get("Usages") or {}).get("Usage")
+    facts = replace(
+        facts,
+        usages=tuple(_usages(charged or ())),
+        usages_count=None if charged is None else len(charged),
+        findings=tuple(beside),
+        unmapped=tuple(replace(u, pointer=shape.as_sent(u.pointer)) for u in examined.unmapped),
+    )
+    if failed:
+        return replace(facts, state="failed", reason=_fail_reason(shape))
+    of_results = [finding for finding in findings if finding.table_name != USAGES]
+    return _with_items(facts, kept.get("Results"), shape, of_results)
 
 
-def _data_texts(document: dict[str, Any]) -> Iterator[str]:
-    """Yields Data where it is text, in the order of the reply."""
-    results = document.get("Results")
-    items = results if isinstance(results, list) else None
-    if isinstance(results, dict):
-        items = results.get("result") or results.get("Result")
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and isinstance(item.get("Data"), str):
-            yield item["Data"]
+def _with_items(
+    facts: Envelope,
+    container: dict[str, Any] | None,
+    shape: ReplyShape,
+    findings: Iterable[Finding],
+) -> Envelope:
+    results = None if container is None else container.get("result")
+    prefix = to_pointer(shape.results_path)
+    set_aside = {_index_of(finding.pointer, prefix): finding for finding in findings}
+    unknown = (Unmapped(to_pointer(path), _dumped(value)) for path, value in shape.unknown)
+    return replace(
+        facts,
+        results_shape=None if container is None else ".".join(shape.results_path),
+        results_count=None if results is None else len(results),
+        items=tuple(_item(place, item, set_aside) for place, item in enumerate(results or ())),
+        unmapped=(*facts.unmapped, *unknown),
+    )
 
 
 def _item(place: int, item: Any, set_aside: dict[int, Finding]) -> Item:  # noqa: ANN401 - any JSON
@@ -125,19 +178,29 @@ def _item(place: int, item: Any, set_aside: dict[int, Finding]) -> Item:  # noqa
     return Item(place, item["Type"], item.get("Data"))
 
 
-def _bring_to_one_form(document: dict[str, Any]) -> tuple[str | None, str]:
-    """Renames the container in place; returns its form and the pointer to its items."""
-    results = document.get("Results")
-    if isinstance(results, list):
-        document["Results"] = {"result": results}
-        return "Results", "/Results"
-    if isinstance(results, dict) and results.get("result") is None and "Result" in results:
-        results["result"] = results.pop("Result")
-        return "Results.Result", "/Results/Result"
-    return ("Results.result" if results is not None else None), CANONICAL
+def _usages(charged: Iterable[dict[str, Any] | None]) -> Iterable[Usage]:
+    for place, each in enumerate(charged):
+        if each is not None:
+            quota = each.get("Quota")
+            yield Usage(place, each.get("Type"), None if quota is None else int(quota))
 
 
-def _facts(document: dict[str, Any]) -> Envelope:
+def _odd_usages(shape: ReplyShape) -> Finding | None:
+    """Sets a container of usages aside that is none: it must not cost the results beside it."""
+    usages = shape.reply.get("Usages")
+    place, inner = "/Usages", usages
+    if isinstance(usages, dict):
+        place, inner = "/Usages/Usage", usages.get("Usage")
+    if inner is None or isinstance(inner, list):
+        return None
+    pointer = shape.as_sent(place)
+    message = "Usages must be a list, or an object with the list Usage"
+    shown = orjson.dumps(usages)
+    finding = _reply_finding("contract", message, shown, pointer=pointer, keyword="type")
+    return replace(finding, scope="row", table_name=USAGES, row_pointer=pointer)
+
+
+def _facts(document: Mapping[str, Any]) -> Envelope:
     given = document.get("Input")
     source = given if isinstance(given, dict) else {}
     status = document.get("JobStatus")
@@ -145,6 +208,7 @@ def _facts(document: dict[str, Any]) -> Envelope:
     return Envelope(
         state="loaded",
         job_status=status if isinstance(status, str) else None,
+        message=_as_text(document.get("Message")),
         request_id=request_id.strip() if request_id is not None else None,
         user_data=_as_text(document.get("UserData")),
         template_id=_as_text(document.get("TemplateId")),
@@ -154,29 +218,26 @@ def _facts(document: dict[str, Any]) -> Envelope:
     )
 
 
-def _read_error(
-    document: dict[str, Any], code: str, http_status: int | None, body: bytes
-) -> Envelope:
+def _read_error(shape: ReplyShape, code: str, http_status: int | None, body: bytes) -> Envelope:
     """Tells a job the service does not know from an error that came as a success."""
-    said = _as_text(document.get("Message") or document.get("message")) or "no message"
-    facts = replace(_facts(document), error_code=code, reason=f"{code}: {said}")
+    reply = shape.reply
+    said = _as_text(reply.get("Message") or reply.get("message")) or "no message"
+    facts = replace(_facts(reply), error_code=code, reason=f"{code}: {said}")
     if http_status is not None and http_status >= 400:  # noqa: PLR2004 - the HTTP error range
         return replace(facts, state="rejected")
     carrier = "saved reply" if http_status is None else f"HTTP {http_status}"
     message = f"{carrier} with error Code {code}: {said}"
-    finding = _reply_finding("error_reply", message, body, pointer="/Code")
+    pointer = shape.as_sent("/Code")
+    finding = _reply_finding("error_reply", message, _shown(shape, body), pointer=pointer)
     return replace(facts, state="quarantined", findings=(finding,))
 
 
-def _fail_reason(document: dict[str, Any]) -> str | None:
+def _fail_reason(shape: ReplyShape) -> str | None:
     """Returns the reason of a failed job: free text in the first Data, else Message."""
-    _bring_to_one_form(document)
-    results = document.get("Results")
-    items = results.get("result") if isinstance(results, dict) else None
-    for item in items if isinstance(items, list) else ():
+    for item in shape.items:
         if isinstance(item, dict) and item.get("Data") not in (None, ""):
             return _as_text(item["Data"])
-    return _as_text(document.get("Message"))
+    return _as_text(shape.reply.get("Message"))
 
 
 def _refused(finding: Finding) -> Envelope:
@@ -184,7 +245,7 @@ def _refused(finding: Finding) -> Envelope:
 
 
 def _reply_finding(
-    reason: str, message: str, body: bytes, *, pointer: str = "", keyword: str | None = None
+    reason: str, message: str, shown: bytes | None, *, pointer: str = "", keyword: str | None = None
 ) -> Finding:
     return Finding(
         scope="reply",
@@ -192,19 +253,29 @@ def _reply_finding(
         message=message,
         pointer=pointer,
         keyword=keyword,
-        fragment=cut_fragment(body.decode(errors="replace")),
-        fragment_bytes=len(body),
+        fragment=None if shown is None else cut_fragment(shown.decode(errors="replace")),
+        fragment_bytes=None if shown is None else len(shown),
     )
 
 
-def _in_reply(finding: Finding, prefix: str) -> Finding:
+def _shown(shape: ReplyShape, body: bytes) -> bytes | None:
+    """Returns what a fragment may hold of a reply: of GetMediaInfo no links to the media."""
+    if not shape.is_media:
+        return body
+    try:
+        return orjson.dumps(shape.reply)
+    except TypeError:  # nested deeper than it writes
+        return None
+
+
+def _in_reply(finding: Finding, shape: ReplyShape) -> Finding:
+    pointer = shape.as_sent(finding.pointer)
+    if finding.table_name == USAGES:
+        return replace(
+            finding, pointer=pointer, row_pointer=shape.as_sent(finding.row_pointer or "")
+        )
     scope = "reply" if finding.scope == "result" else "result"
-    return replace(finding, scope=scope, table_name=None, pointer=_moved(finding.pointer, prefix))
-
-
-def _moved(pointer: str, prefix: str) -> str:
-    inside = pointer == CANONICAL or pointer.startswith(f"{CANONICAL}/")
-    return prefix + pointer.removeprefix(CANONICAL) if inside else pointer
+    return replace(finding, scope=scope, table_name=None, pointer=pointer, row_pointer=None)
 
 
 def _index_of(pointer: str, prefix: str) -> int:
@@ -215,4 +286,8 @@ def _index_of(pointer: str, prefix: str) -> int:
 def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
     if value is None or isinstance(value, str):
         return value
+    return _dumped(value)
+
+
+def _dumped(value: Any) -> str:  # noqa: ANN401 - any JSON
     return orjson.dumps(value).decode()

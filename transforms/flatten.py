@@ -1,13 +1,13 @@
 """Turns accepted blobs of one Type into Arrow tables, column by column.
 
-All blobs are read at once into one nested array; every array of objects inside becomes a table by
-unnesting, keys are computed from list lengths. No row is touched in Python.
+All blobs are read at once into one nested array; every table inside is made by unnesting, keys are
+computed from list lengths. No row is touched in Python.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from transforms.contract import Contract
-from transforms.layout import Column, Table
+from transforms.counting import TRIMMED
+from transforms.findings import SourceForm
+from transforms.forms import EMPTY
+from transforms.json_text import to_pointer
+from transforms.layout import Column, Keys, Table
 
 Numbers = npt.NDArray[np.int64]
 
@@ -31,19 +35,30 @@ class Flattened:
     Attributes:
         rows: The rows, in source order, with the table's Arrow schema.
         owners: For each row the position of its blob.
+        forms: Plain objects that hold nothing, which columns cannot tell from absent ones: the
+            position of the blob and the place.
     """
 
     rows: pa.Table
     owners: Numbers
+    forms: tuple[tuple[int, SourceForm], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Rows of one nesting level: elements, owning blob, and ordinals of all levels above."""
+    """Rows of one nesting level.
 
-    elements: pa.StructArray
+    Attributes:
+        elements: What the rows are made of.
+        owners: Position of the blob of each.
+        ordinals: Positions of each in the arrays around it, outermost first.
+        path: Keys from the root; None stands for a position.
+    """
+
+    elements: pa.Array
     owners: Numbers
     ordinals: tuple[Numbers, ...]
+    path: tuple[str | None, ...] = ()
 
 
 def read_blobs(contract: Contract, lines: Sequence[bytes]) -> pa.StructArray:
@@ -94,15 +109,24 @@ def _flatten_level(
         *_columns(table.columns, level.elements),
     ]
     out[table.name] = Flattened(
-        pa.Table.from_arrays(arrays, schema=table.arrow_schema), level.owners
+        pa.Table.from_arrays(arrays, schema=table.arrow_schema),
+        level.owners,
+        tuple(form for path in table.objects for form in _empty_objects(level, path)),
     )
     for child in table.children:
         _flatten_level(child, _unnest(level, child), keys, out)
 
 
 def _unnest(level: _Level, child: Table) -> _Level:
-    """Goes one array deeper. An element set aside is null: its ordinal stays unused."""
-    lists = pc.struct_field(level.elements, list(child.path))
+    """Goes one level deeper. An element set aside is null: its ordinal stays unused."""
+    source = pc.struct_field(level.elements, list(child.path))
+    path = (*level.path, *child.path)
+    if child.kind == "object":
+        there = source.is_valid()
+        mask = there.to_numpy(zero_copy_only=False)
+        above = tuple(ordinal[mask] for ordinal in level.ordinals)
+        return _Level(source.filter(there), level.owners[mask], above, path)
+    lists = _parts(source, child.separator) if child.kind == "split" else source
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     elements = pc.list_flatten(lists)
     parents = np.repeat(np.arange(len(lengths)), lengths)
@@ -114,19 +138,46 @@ def _unnest(level: _Level, child: Table) -> _Level:
         mask = present.to_numpy(zero_copy_only=False)
         parents, ordinals = parents[mask], ordinals[mask]
     above = tuple(ordinal[parents] for ordinal in level.ordinals)
-    return _Level(elements, level.owners[parents], (*above, ordinals))
+    return _Level(elements, level.owners[parents], (*above, ordinals), (*path, None))
 
 
-def _columns(columns: Sequence[Column], rows: pa.StructArray) -> list[pa.Array]:
+def _parts(texts: pa.StringArray, separator: str) -> pa.ListArray:
+    """Returns the parts of each text, trimmed; an empty one is null."""
+    lists = pc.split_pattern(texts, separator)
+    parts = pc.utf8_trim(lists.flatten(), TRIMMED)
+    values = pc.if_else(pc.equal(parts, ""), None, parts)
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+
+
+def _empty_objects(level: _Level, path: Keys) -> Iterator[tuple[int, SourceForm]]:
+    """Yields the objects at `path` that hold nothing: neither a value nor an array."""
+    objects = pc.struct_field(level.elements, list(path))
+    inner = objects.flatten()
+    if any(field.null_count == objects.null_count for field in inner):
+        return
+    empty = objects.is_valid()
+    for field in inner:
+        empty = pc.and_(empty, field.is_null())
+    place = (*level.path, *path)
+    for row in np.flatnonzero(empty.to_numpy(zero_copy_only=False)).tolist():
+        ordinals = iter([int(ordinal[row]) for ordinal in level.ordinals])
+        pointer = to_pointer([next(ordinals) if part is None else part for part in place])
+        yield int(level.owners[row]), SourceForm(pointer, EMPTY)
+
+
+def _columns(columns: Sequence[Column], rows: pa.Array) -> list[pa.Array]:
     arrays: list[pa.Array] = []
     for column in columns:
-        source = pc.struct_field(rows, list(column.path))
+        source = pc.struct_field(rows, list(column.path)) if column.path else rows
         if column.kind == "count":
             arrays.append(pc.list_value_length(source))
         elif column.kind == "json":
             arrays.append(_json_field(source, column))
         else:
             value = source if column.item is None else pc.list_element(source, column.item)
+            value = pc.divide(value, float(column.scale)) if column.scale != 1 else value
             arrays.append(value.cast(column.type))
     return arrays
 

@@ -11,6 +11,7 @@ import orjson
 
 MAX_DEPTH = 200  # orjson writes 254 levels; Python's parser and repr stop where the stack ends
 FRAGMENT_LIMIT = 1024 * 1024
+_SPACE_AFTER_KEY = re.compile(rb'"[ \t\r\n]+:')
 
 
 def is_nested_deeper(document: Any, levels: int = MAX_DEPTH) -> bool:  # noqa: ANN401 - any JSON
@@ -28,12 +29,18 @@ def is_nested_deeper(document: Any, levels: int = MAX_DEPTH) -> bool:  # noqa: A
     return bool(parts)
 
 
-def duplicate_key(text: bytes) -> str | None:
+def duplicate_key(text: bytes, document: Any = None) -> str | None:  # noqa: ANN401 - any JSON
     """Returns a key that one object of the JSON text gives twice, or None.
+
+    Args:
+        text: The text.
+        document: What it holds, if known: where it has as many keys as the text, none is twice.
 
     >>> duplicate_key(b'{"a": {"b": 1, "b": 2}}')
     'b'
     """
+    if document is not None and _keys_written(text) == _count_keys(document):
+        return None
     found: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> None:
@@ -48,6 +55,26 @@ def duplicate_key(text: bytes) -> str | None:
     except (ValueError, RecursionError):  # another reason is reported by those who read it
         return None
     return found[0] if found else None
+
+
+def _keys_written(text: bytes) -> int | None:
+    """Returns at least the number of keys in a text; None where that cannot be told quickly."""
+    if b'\\\\"' in text or _SPACE_AFTER_KEY.search(text):
+        return None
+    return text.count(b'":') - text.count(b'\\":')
+
+
+def _count_keys(document: Any) -> int:  # noqa: ANN401 - any JSON
+    keys, waiting = 0, [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            keys += len(node)
+            node = node.values()
+        elif not isinstance(node, list):
+            continue
+        waiting.extend(inner for inner in node if isinstance(inner, dict | list))
+    return keys
 
 
 def without_strings(text: bytes, key: str, values: Iterable[str]) -> bytes:

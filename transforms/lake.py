@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.errors import ConfigurationError, LakeFormatError
+from transforms.errors import ConfigurationError, LakeFormatError, RetryableError
 from transforms.storage import STAGING, Storage, name_of, sha256_of, without_secrets
 
 FORMAT = 1
@@ -48,8 +48,8 @@ class Commit:
     Attributes:
         batch_id: Name of the batch.
         inputs: What the batch is a function of: name of the raw file, which is never changed, rows
-            left out as superseded, digest of the schemas, version of the flattening. Two equal
-            inputs give equal bytes.
+            left out as superseded, digest of the schemas, version of the flattening, and the rows
+            of the archive that hold its subtitle files, if any. Two equal inputs give equal bytes.
         facts: Counts and times of the batch, sha256 of the raw file and version of the package, as
             in the table `batches`.
         totals: Rows per table: `source`, `loaded`, `quarantined`.
@@ -117,7 +117,19 @@ def place_of(storage: Storage) -> str:
 
 
 def write_parquet(storage: Storage, path: str, table: pa.Table) -> CommittedFile:
-    """Writes one table as a Parquet file: zstd, statistics, page index, sorted by key.
+    """Writes one table as a Parquet file; see `encode_parquet`."""
+    file, content = encode_parquet(path, table)
+    write_content(storage, file, content)
+    return file
+
+
+def write_content(storage: Storage, file: CommittedFile, content: pa.Buffer) -> None:
+    """Writes what `encode_parquet` made."""
+    storage.write(file.path, lambda sink: sink.write(content) and None)
+
+
+def encode_parquet(path: str, table: pa.Table) -> tuple[CommittedFile, pa.Buffer]:
+    """Returns one table as a Parquet file: zstd, statistics, page index, sorted by key.
 
     Only text is dictionary-encoded: measured numbers rarely repeat, and looking costs time.
     """
@@ -133,9 +145,8 @@ def write_parquet(storage: Storage, path: str, table: pa.Table) -> CommittedFile
         sorting_columns=_sorting(table.schema),
     )
     content = sink.getvalue()
-    storage.write(path, lambda file: file.write(content) and None)
-    table_name = path.split("/")[1]
-    return CommittedFile(table_name, path, table.num_rows, content.size, sha256_of(content))
+    name, digest = path.split("/")[1], sha256_of(content)
+    return CommittedFile(name, path, table.num_rows, content.size, digest), content
 
 
 def table_path(table: str, month: str, batch_id: str) -> str:
@@ -173,6 +184,39 @@ def write_commit(storage: Storage, commit: Commit) -> None:
     document = {**dataclasses.asdict(commit), "format": FORMAT, "commit_id": commit.commit_id}
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     storage.write_bytes(marker_path(commit.batch_id), orjson.dumps(document, option=options))
+
+
+def read_rows(
+    storage: Storage,
+    commit: Commit | None,
+    file: CommittedFile,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Returns a committed file's rows, having checked that they are those committed.
+
+    Args:
+        storage: The lake.
+        commit: The batch as read for this.
+        file: One of its files.
+        columns: What to read; default: all.
+
+    Raises:
+        LakeFormatError: The file is missing or damaged.
+        RetryableError: Its batch was made again since its commit was read.
+    """
+    try:
+        content = storage.read(file.path)
+    except FileNotFoundError:
+        content = None
+    if content is not None and sha256_of(content) == file.sha256:
+        return pq.ParquetFile(pa.BufferReader(content)).read(columns)
+    batch_id = name_of(file.path)
+    if read_commit(storage, batch_id) != commit:
+        raise RetryableError(f"batch {batch_id} is just being made again: try again")
+    raise LakeFormatError(
+        f"{file.path} is not the committed file: delete {marker_path(batch_id)} and run "
+        "`cognition flatten` to make it again"
+    )
 
 
 def retract(storage: Storage, commit: Commit) -> None:

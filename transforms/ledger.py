@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import orjson
 import pyarrow as pa
@@ -65,6 +65,19 @@ def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
             raise ConfigurationError(f"{path} exists already: a ledger file never changes")
         storage.write_bytes(path, "".join(f"{job}\n" for job in fresh).encode())
     return len(fresh)
+
+
+def read_file(file: Path) -> list[str]:
+    """Returns the job ids of a file that is no part of a lake, each once.
+
+    Raises:
+        ConfigurationError: It is no ledger, or cannot be read.
+    """
+    try:
+        content = pa.py_buffer(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}: give a file of job ids") from None
+    return list(dict.fromkeys(_read(str(file), content)))
 
 
 def is_job_id(text: str) -> bool:

@@ -14,27 +14,39 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from transforms import lake, ledger, raw, warehouse
+from transforms import kept_tables, lake, ledger, raw, warehouse
+from transforms import replay as replaying
 from transforms.commit import Plan, commit_raw_file, make_plan
 from transforms.contract import Contracts, load_contracts
 from transforms.errors import ConfigurationError, RetryableError
+from transforms.explain import explain as explain_row
 from transforms.landing import land_answers
 from transforms.reports import (
+    Explanation,
     FlattenReport,
     ImportReport,
     IngestReport,
     Progress,
+    ReplayReport,
     Status,
+    SubtitleReport,
+    VerifyReport,
     no_progress,
 )
 from transforms.saved import import_saved, read_saved
+from transforms.selection import Selection
 from transforms.settings import Settings, SourceSettings
 from transforms.status import read_status
 from transforms.storage import Storage, without_secrets
+from transforms.subtitles.collect import collect
+from transforms.subtitles.fetch import INTERNET, Network
+from transforms.verify import verify_lake
 from transforms.warehouse import LoadReport, checks
 from transforms.warehouse import publish as publishing
 from transforms.warehouse.checks import CheckReport
 from transforms.warehouse.publish import PublishReport
+
+_DRIFT = "SELECT * FROM drift WHERE type = $type OR $type = '' ORDER BY ALL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,14 @@ class RunReport:
     ingest: IngestReport
     flatten: FlattenReport
     warehouse: WarehouseReport
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedReport:
+    """What a replay did; the warehouse is left alone by a dry run and where nothing matched."""
+
+    replay: ReplayReport
+    warehouse: WarehouseReport | None
 
 
 def run(
@@ -123,12 +143,46 @@ def import_replies(
 
 
 def flatten(settings: Settings, *, progress: Progress = no_progress) -> FlattenReport:
-    """Makes every batch of the lake what raw and the schemas say it should be."""
+    """Makes every batch of the lake what raw and the schemas say it should be.
+
+    Raises:
+        ConfigurationError: The schemas have no place for rows of the lake; nothing was written.
+    """
     storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
     plan = make_plan(storage, contracts)
+    kept_tables.keep_tables(storage, contracts)
     retracted = _retract(storage, plan)
     done = FlattenReport(unchanged=plan.unchanged, retracted=retracted)
     return _add(done, _flatten_files(settings, storage, contracts, plan, plan.stale, progress))
+
+
+def replay(
+    settings: Settings,
+    selection: Selection,
+    *,
+    dry_run: bool = False,
+    progress: Progress = no_progress,
+) -> ReplayedReport:
+    """Flattens jobs of the lake again with today's schemas, then loads and publishes.
+
+    Args:
+        settings: Where everything lies.
+        selection: Which jobs.
+        dry_run: Tell what would change and write nothing.
+        progress: Told how far it came.
+
+    Raises:
+        ConfigurationError: A Type has no schema, or the schemas have no place for rows of the lake;
+            nothing was written.
+    """
+    storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
+    limit = settings.max_blob_bytes
+    report = replaying.replay(
+        storage, contracts, selection, max_blob_bytes=limit, dry_run=dry_run, progress=progress
+    )
+    if dry_run or not report.jobs:
+        return ReplayedReport(report, None)
+    return ReplayedReport(report, load(settings, progress=progress))
 
 
 def load(settings: Settings, *, progress: Progress = no_progress) -> WarehouseReport:
@@ -139,8 +193,13 @@ def load(settings: Settings, *, progress: Progress = no_progress) -> WarehouseRe
 
 
 def load_batches(settings: Settings, *, progress: Progress = no_progress) -> LoadReport:
-    """Brings the loader's own DuckDB file to the committed batches."""
+    """Brings the loader's own DuckDB file to the committed batches.
+
+    Raises:
+        ConfigurationError: The schemas have no place for rows of the lake; nothing was written.
+    """
     storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
+    kept_tables.require_compatible(storage, contracts)
     return warehouse.load_batches(storage, contracts, settings.warehouse_dir, progress)
 
 
@@ -161,6 +220,45 @@ def publish(settings: Settings) -> PublishReport:
 def query(settings: Settings, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
     """Answers SQL from the published warehouse, read-only; `parameters` are bound to `$name`."""
     return warehouse.query_published(settings.warehouse_dir, sql, parameters)
+
+
+def drift(settings: Settings, kind: str | None = None) -> pa.Table:
+    """Returns where results differ from the schemas; `kind` is a Type by its own name."""
+    return query(settings, _DRIFT, {"type": kind or ""})
+
+
+def type_name(settings: Settings, name: str) -> str:
+    """Returns the own name of a Type, given that or one of its aliases.
+
+    Raises:
+        ConfigurationError: No schema has it.
+    """
+    contracts = _contracts(settings)
+    if name not in contracts.types:
+        known = ", ".join(contract.type for contract in contracts.distinct)
+        raise ConfigurationError(f"no schema has the Type {name}: choose one of {known}")
+    return contracts.types[name].type
+
+
+def verify(settings: Settings, *, progress: Progress = no_progress) -> VerifyReport:
+    """Makes every result again from its rows and compares it with raw."""
+    return verify_lake(lake.open_lake(settings.lake_root), _contracts(settings), progress)
+
+
+def explain(settings: Settings, table: str, keys: Sequence[str]) -> Explanation:
+    """Leads a row back to the exact text of the reply it was made of.
+
+    Args:
+        settings: Where the lake lies.
+        table: Name of the row's table.
+        keys: Values of its key columns in order, or as `name=value`.
+
+    Raises:
+        ConfigurationError: There is no such table, job or row, or the keys do not fit.
+        LakeFormatError: A file of the lake cannot be read, or does not hold what was landed.
+    """
+    storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
+    return explain_row(storage, contracts, table, keys, max_blob_bytes=settings.max_blob_bytes)
 
 
 def status(settings: Settings) -> Status:
@@ -186,7 +284,8 @@ def flatten_batches(
     """Flattens some raw files and commits a batch for each.
 
     Raises:
-        ConfigurationError: One of them is no raw file of the lake; nothing was written.
+        ConfigurationError: One of them is no raw file of the lake, or the schemas have no place for
+            rows of the lake; nothing was written.
     """
     storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
     plan = make_plan(storage, contracts)
@@ -194,7 +293,27 @@ def flatten_batches(
         if raw_file not in plan.inputs:
             place = without_secrets(settings.lake_root)
             raise ConfigurationError(f"{raw_file} is no raw file of {place}")
+    kept_tables.keep_tables(storage, contracts)
     return _flatten_files(settings, storage, contracts, plan, raw_files, progress)
+
+
+def fetch_subtitles(
+    settings: Settings,
+    *,
+    again: bool = False,
+    progress: Progress = no_progress,
+    network: Network = INTERNET,
+) -> SubtitleReport:
+    """Archives the subtitle files that committed results name; `flatten` makes rows of them.
+
+    Args:
+        settings: Where the lake lies, and which hosts may be asked.
+        again: Ask once more for files that were found expired or refused.
+        progress: Told how many files are done.
+        network: How hosts are found and believed; tests give another.
+    """
+    storage = lake.open_lake(settings.lake_root)
+    return collect(storage, settings, progress, network, again=again)
 
 
 def _retract(storage: Storage, plan: Plan) -> int:

@@ -66,6 +66,86 @@ class FlattenReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TableDifference:
+    """How many rows of a table differ; `changed` have their key and other values."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What replaying did, or would do.
+
+    Attributes:
+        dry_run: Whether nothing was written.
+        jobs: Jobs that were selected.
+        missing_jobs: Jobs asked for by id that the lake does not hold.
+        batches: Batches made again.
+        unchanged: Of these, batches that came out as they were.
+        retracted: Batches taken out, their raw file being gone.
+        differences: Rows that differ, by table; tables without any are left out.
+        quarantine_before: Parts of these batches that were in quarantine.
+        quarantine_after: Parts of these batches that are in quarantine now.
+        seconds: Time taken.
+    """
+
+    dry_run: bool
+    jobs: int = 0
+    missing_jobs: tuple[str, ...] = ()
+    batches: int = 0
+    unchanged: int = 0
+    retracted: int = 0
+    differences: dict[str, TableDifference] = field(default_factory=dict)
+    quarantine_before: int = 0
+    quarantine_after: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResultDifference:
+    """A result that its rows do not give back, and where it first differs."""
+
+    job_id: str
+    result_index: int
+    type: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What became of making every result again from its rows.
+
+    Attributes:
+        batches: Batches that were read.
+        results: Their results.
+        equal: Results that came out as they were sent.
+        whole: Results without rows: set aside whole, or of an unknown Type.
+        cut: Results with a row in quarantine too long to be kept there whole; raw has it.
+        different: Results that came out otherwise.
+    """
+
+    batches: int = 0
+    results: int = 0
+    equal: int = 0
+    whole: int = 0
+    cut: int = 0
+    different: tuple[ResultDifference, ...] = ()
+
+    def plus(self, other: VerifyReport) -> VerifyReport:
+        """Returns the sum of two reports."""
+        return VerifyReport(
+            self.batches + other.batches,
+            self.results + other.results,
+            self.equal + other.equal,
+            self.whole + other.whole,
+            self.cut + other.cut,
+            self.different + other.different,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A saved reply that did not land, and why."""
 
@@ -81,6 +161,104 @@ class ImportReport:
     unchanged: int
     skipped: tuple[Skipped, ...]
     raw_files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleReport:
+    """What became of the subtitle files that the lake names.
+
+    Attributes:
+        known: Files that committed results name.
+        held: Of these, archived before this run.
+        lost: Of these, found expired or refused before, and not asked for again.
+        archived: Fetched and archived now.
+        expired: No longer there, or not for us: not asked for again.
+        refused: Not allowed by the rules: asked for again only under other rules.
+        failed: Not fetched for a passing reason: tried again next time.
+        bytes: Bytes archived now.
+        reasons: Files that were not archived, by reason.
+        dying: Files that failed and whose link lives 30 days more at most.
+        dies_by: When the first link that failed is dead at the latest, UTC, or None; it counts
+            from when the job was asked about, so a link may be dead before.
+        archive_files: Files written, relative to the lake.
+    """
+
+    known: int = 0
+    held: int = 0
+    lost: int = 0
+    archived: int = 0
+    expired: int = 0
+    refused: int = 0
+    failed: int = 0
+    bytes: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    dying: int = 0
+    dies_by: str | None = None
+    archive_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Why a part is in quarantine; the fields are those of the table `quarantine`."""
+
+    quarantine_index: int
+    scope: str
+    reason: str
+    message: str
+    pointer: str
+    keyword: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where a row comes from.
+
+    Attributes:
+        table: Its table.
+        keys: Values of its key columns.
+        state: What became of it: `loaded`, `quarantined`, or the row's own `state` where the table
+            has that column.
+        fragment: The exact text it was made of.
+        place: Where that lies, as one line; `#` goes into a text of JSON.
+        job_id: Its job; None for a batch.
+        type: Type of its result, as the service sent it.
+        raw_file: File of the lake that holds the reply.
+        raw_row: Row in that file.
+        queried_at: When the reply was received, UTC.
+        origin: `api`, or `import` for a saved reply.
+        http_status: Status of the reply.
+        body_sha256: sha256 of the reply, found to be right.
+        body_bytes: Size of the reply.
+        reply_pointer: JSON pointer into the reply: to Data, or to the fragment where it is in none.
+        data_pointer: JSON pointer into Data, or None where the fragment is not in Data.
+        set_aside: Why it is in quarantine, or None.
+        file: Another file of the lake that the fragment lies in: a subtitle archive or a marker.
+        file_row: Row in that file.
+        file_sha256: sha256 of the subtitle file or marker.
+        notes: What else there is to know.
+    """
+
+    table: str
+    keys: dict[str, str | int]
+    state: str
+    fragment: str
+    place: str
+    job_id: str | None = None
+    type: str | None = None
+    raw_file: str | None = None
+    raw_row: int | None = None
+    queried_at: str | None = None
+    origin: str | None = None
+    http_status: int | None = None
+    body_sha256: str | None = None
+    body_bytes: int | None = None
+    reply_pointer: str | None = None
+    data_pointer: str | None = None
+    set_aside: SetAside | None = None
+    file: str | None = None
+    file_row: int | None = None
+    file_sha256: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

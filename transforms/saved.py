@@ -12,6 +12,7 @@ import orjson
 from transforms import ledger, raw
 from transforms.errors import ConfigurationError
 from transforms.plain import plain
+from transforms.reply_shape import ReplyShape, read_shape
 from transforms.reports import ImportReport, Skipped
 from transforms.source import (
     KNOWN_STATUSES,
@@ -24,9 +25,6 @@ from transforms.source import (
     verdict_of,
 )
 from transforms.storage import Storage, sha256_of
-
-REPLY_KEYS = frozenset({"JobStatus", "Results", "Code", "code"})
-"""One of these is in whatever the service answers."""
 
 
 class SavedFile(NamedTuple):
@@ -63,7 +61,8 @@ def read_saved(file: Path, job_id: str | None) -> SavedFile:
 
     Args:
         file: A JSON file, one reply.
-        job_id: Its job; else the file's own JobId, else its stem.
+        job_id: Its job; else the id the reply gives it (JobId; of GetMediaInfo AiJobId, else
+            MediaId), else the file's stem.
 
     Raises:
         ConfigurationError: The file cannot be read or is no reply.
@@ -77,19 +76,19 @@ def read_saved(file: Path, job_id: str | None) -> SavedFile:
         raise ConfigurationError(f"{file} is not JSON ({error}); nothing was imported") from None
     if not isinstance(document, dict):
         raise ConfigurationError(f"{file} is no reply: expected an object; nothing was imported")
-    if REPLY_KEYS.isdisjoint(document):
+    shape = read_shape(document)
+    if not shape.is_reply:
         raise ConfigurationError(
             f"{file} is no reply: it has neither JobStatus nor Results nor Code; "
             "nothing was imported"
         )
-    own = document.get("JobId")
-    job = (job_id or (own if isinstance(own, str) and own else file.stem)).strip()
+    job = (job_id or shape.job_id or file.stem).strip()
     if not ledger.is_job_id(job):
         raise ConfigurationError(
             f"{file}: its JobId or name is no job id: give one with --job-id; nothing was imported"
         )
     status = reply_status(body)
-    return SavedFile(file, job, sha256_of(body), status is not None, _flaw(body, status))
+    return SavedFile(file, job, sha256_of(body), status is not None, _flaw(body, status, shape))
 
 
 def import_saved(storage: Storage, saved: Sequence[SavedFile], batch_bytes: int) -> ImportReport:
@@ -115,21 +114,28 @@ def import_saved(storage: Storage, saved: Sequence[SavedFile], batch_bytes: int)
     )
 
 
-def _flaw(body: bytes, status: str | None) -> str | None:
+def _flaw(body: bytes, status: str | None, shape: ReplyShape) -> str | None:
     """Tells why a reply answers nothing for good, or None where it does."""
     code = reply_code(body)
     if code is not None:
-        verdict = verdict_of(ServiceError(code, None))
-        if verdict is Verdict.RETRY:
-            return f"{readable_code(code)}: no answer about the job, ask the service again"
-        if verdict is Verdict.REFUSED:
-            return f"{readable_code(code)}: the service refused whoever asked, not the job"
-        return None
+        return _error_flaw(code)
+    if status is None and shape.is_media:
+        return "its MediaInfo has no tagging job with a Status: there is no result in it"
     if status is None or is_final(body):
         return None
+    key, sent = shape.status
     if status in KNOWN_STATUSES:
-        return f"not final yet, its JobStatus is {status}"
-    return f"its JobStatus '{plain(status)}' is not known, so it may not be final"
+        return f"not final yet, its {key} is {sent}"
+    return f"its {key} '{plain(sent)}' is not known, so it may not be final"
+
+
+def _error_flaw(code: str) -> str | None:
+    verdict = verdict_of(ServiceError(code, None))
+    if verdict is Verdict.RETRY:
+        return f"{readable_code(code)}: no answer about the job, ask the service again"
+    if verdict is Verdict.REFUSED:
+        return f"{readable_code(code)}: the service refused whoever asked, not the job"
+    return None
 
 
 def _late(saved: SavedFile, known: set[str]) -> str | None:

@@ -6,13 +6,25 @@ Times are in seconds, sizes in bytes. Secrets are `SecretStr`: printing settings
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from transforms.subtitles.guard import parse_hosts
 
 MIB = 1024 * 1024
 HOUR = 3600
+
+
+def _as_hosts(text: str) -> str:
+    """Returns a list of hosts in one form, so that two forms of it are one set of rules."""
+    try:
+        parse_hosts(text)
+    except ValueError as error:
+        raise PydanticCustomError("hosts", "{why}", {"why": str(error)}) from None
+    return " ".join(sorted({*text.lower().replace(",", " ").split()}))
 
 
 class SourceSettings(BaseSettings):
@@ -51,7 +63,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path("cognition-home"), description="Folder of lake and warehouse.")
     lake: str | None = Field(None, description="Lake root: folder or object store URI.")
     warehouse: Path | None = Field(None, description="Folder of the DuckDB files.")
-    schemas: Path | None = Field(None, description="Schemas folder in place of the shipped one.")
+    schemas: Path | None = Field(None, description="Overlay of amended or added schemas.")
     batch_bytes: int = Field(64 * MIB, ge=1, description="Reply bytes per raw batch.")
     flush_seconds: float = Field(
         60.0,
@@ -61,6 +73,15 @@ class Settings(BaseSettings):
         description="A raw batch is written, full or not, once its oldest reply waits so long.",
     )
     max_blob_bytes: int = Field(256 * MIB, ge=1, description="A longer Data is quarantined.")
+    subtitle_hosts: Annotated[str, AfterValidator(_as_hosts)] = Field(
+        "*.aliyuncs.com",
+        description="Hosts subtitle files are fetched from: name, *.name (below it) or name:port.",
+    )
+    subtitle_max_bytes: int = Field(20 * MIB, ge=1, description="A longer file is not fetched.")
+    subtitle_timeout_seconds: float = Field(
+        60.0, gt=0, le=HOUR, allow_inf_nan=False, description="Time for one file, redirects too."
+    )
+    subtitle_concurrency: int = Field(4, ge=1, le=32, description="Files fetched at once.")
     keep_versions: int = Field(3, ge=1, description="Published warehouse versions to keep.")
 
     @property

@@ -15,9 +15,11 @@ import pyarrow as pa
 
 from transforms.contract import Contract
 from transforms.errors import ConservationError
+from transforms.findings import Finding, SourceForm, whole_finding
 from transforms.flatten import Flattened, flatten_blobs, read_blobs
 from transforms.json_text import duplicate_key
-from transforms.validate import Finding, Verdict, whole_finding
+from transforms.path_counts import PathCounts
+from transforms.validate import Verdict
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -35,11 +37,12 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What became of some blobs: rows by table, and those the second parser refused."""
+    """What became of some blobs: rows by table, other forms, and what the second parser refused."""
 
     tables: Mapping[str, pa.Table]
     loaded: Sequence[int]
     unreadable: Sequence[tuple[Row, Finding]]
+    forms: Sequence[tuple[Row, SourceForm]] = ()
 
 
 class TypeRows:
@@ -47,16 +50,20 @@ class TypeRows:
 
     Args:
         contract: The Type.
+        paths: Takes the counts of its paths.
 
     Attributes:
         totals: After `finish`, per table: elements in the source, rows loaded, elements set aside.
         unreadable: After `finish`, rows of `results` whose Data could not be read, and why.
+        forms: After `finish`, places that were written in another form, with the row of `results`.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, paths: PathCounts) -> None:
         self.totals: dict[str, dict[str, int]] = {}
         self.unreadable: list[tuple[Row, Finding]] = []
+        self.forms: list[tuple[Row, SourceForm]] = []
         self._contract = contract
+        self._paths = paths
         self._source = np.zeros(len(contract.tables), np.int64)
         self._waiting: list[Blob] = []
         self._waiting_bytes = 0
@@ -69,6 +76,7 @@ class TypeRows:
             ConservationError: A row would be lost or made up.
         """
         self._source += verdict.source
+        self.forms += [(row, form) for form in verdict.forms]
         if verdict.line is not None:
             self._waiting.append(Blob(row, verdict.line, verdict.expected))
             self._waiting_bytes += len(verdict.line)
@@ -85,6 +93,9 @@ class TypeRows:
             self._flatten()
         chunks = self._chunks
         self.unreadable = [each for chunk in chunks for each in chunk.unreadable]
+        refused = {id(row) for row, _ in self.unreadable}
+        found = (*self.forms, *(each for chunk in chunks for each in chunk.forms))
+        self.forms = [(row, form) for row, form in found if id(row) not in refused]
         loaded = sum((np.asarray(c.loaded) for c in chunks), np.zeros_like(self._source))
         for table, source, kept in zip(
             self._contract.tables, self._source.tolist(), loaded.tolist(), strict=True
@@ -102,10 +113,10 @@ class TypeRows:
 
     def _flatten(self) -> None:
         blobs, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        self._chunks.append(flatten_chunk(self._contract, blobs))
+        self._chunks.append(flatten_chunk(self._contract, blobs, self._paths))
 
 
-def flatten_chunk(contract: Contract, blobs: list[Blob]) -> Chunk:
+def flatten_chunk(contract: Contract, blobs: list[Blob], paths: PathCounts) -> Chunk:
     """Reads some blobs at once and flattens them; blobs that cannot be read cost no others.
 
     Raises:
@@ -122,8 +133,10 @@ def flatten_chunk(contract: Contract, blobs: list[Blob]) -> Chunk:
     jobs = [blob.row["job_id"] for blob in blobs]
     flattened = flatten_blobs(contract, array, jobs, [b.row["result_index"] for b in blobs])
     conserve(contract, flattened, [blob.expected for blob in blobs], jobs)
+    paths.add_rows(contract, flattened, jobs)
     tables = {name: each.rows for name, each in flattened.items()}
-    return Chunk(tables, [table.num_rows for table in tables.values()], unreadable)
+    forms = [(blobs[owner].row, form) for each in flattened.values() for owner, form in each.forms]
+    return Chunk(tables, [table.num_rows for table in tables.values()], unreadable, forms)
 
 
 def conserve(

@@ -1,22 +1,26 @@
 """Decides what of a document keeps its contract, and sets aside what does not.
 
-The fast engine accepts most documents at once. Only a document it refuses is examined by the
-reference engine; an invalid element is replaced by `null` at its nearest enclosing table row, so
-that the rows beside it keep their positions and their parent its count.
+The fast engine accepts most documents at once. Only a document it refuses is brought to the
+schema's form and examined by the reference engine.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import orjson
-from jsonschema.exceptions import ValidationError
 
-from transforms.contract import Contract, Gate
+from transforms.contract import Contract, Gate, follow
+from transforms.counting import count_elements
+from transforms.cutting import Cut, Violation, cut_rows, inexact_numbers, value_at, violations
+from transforms.findings import Finding, Path, SourceForm, Unmapped, whole_finding
+from transforms.forms import Reshaped, SourcePaths, reshape, summarise
 from transforms.json_text import (
     MAX_DEPTH,
     cut_fragment,
@@ -24,32 +28,11 @@ from transforms.json_text import (
     is_nested_deeper,
     to_pointer,
 )
-from transforms.layout import Schema, Table
+from transforms.layout import Schema
+from transforms.trees import MAX_TREE_DEPTH, find_trees, lay_out, number_nodes, too_deep
 
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A part set aside, with the reason; see the table `quarantine` for the meaning of each."""
-
-    scope: str
-    reason: str
-    message: str
-    pointer: str = ""
-    keyword: str | None = None
-    table_name: str | None = None
-    errors_count: int = 1
-    fragment: str | None = None
-    fragment_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unmapped:
-    """A key the schema does not name: JSON pointer and value as JSON."""
-
-    pointer: str
-    value: str
+TEXT = "text"
+"""Form of Data that is no JSON but the value itself, such as a bare link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +50,10 @@ class Verdict:
 
     Attributes:
         line: The accepted part as one line of JSON, or None.
-        form: `string`, `object`, `string in a string` or `absent`.
+        form: `string`, `object`, `string in a string`, `text` or `absent`.
         source: Elements per table in the source, tables as in `Contract.tables`.
         expected: Rows per table that must come out of `line`.
+        forms: Parts that were written in another form than the schema's.
     """
 
     line: bytes | None
@@ -78,6 +62,7 @@ class Verdict:
     expected: tuple[int, ...]
     findings: tuple[Finding, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
+    forms: tuple[SourceForm, ...] = ()
 
 
 @contextmanager
@@ -102,28 +87,91 @@ def check_blob(data: Any, contract: Contract) -> Verdict:  # noqa: ANN401 - any 
     if data is None:
         absent = Finding("result", "contract", "Data is absent or null", keyword="required")
         return _nothing(contract, "absent", absent)
+    try:
+        form, line, document = decode_data(data, contract)
+    except NotJsonError as error:
+        return _nothing(contract, error.form, whole_finding("not_json", f"Data: {error}", data))
+    known = contract.gate.accepts_known.is_valid(document)
+    if not known and is_nested_deeper(document):
+        return _nothing(contract, form, _too_nested(line))
+    shape = None if known else contract.shape
+    reshaped = Reshaped(document) if shape is None else reshape(document, shape)
+    return _check_document(form, line, reshaped, contract, known=known)
+
+
+def _check_document(
+    form: str, line: bytes, reshaped: Reshaped, contract: Contract, *, known: bool
+) -> Verdict:
+    """Checks a document in the schema's form; `known` says that it was accepted at once."""
+    forms = tuple(summarise(reshaped.document, reshaped.edits))
+    counts = count_elements(contract.root, reshaped.document)  # before rows are cut out of it
+    numbered = [number_nodes(tree) for tree in find_trees(contract.root, reshaped.document)]
+    deep = [path for tree in numbered for path in too_deep(tree)]
+    examined = Examined(reshaped.document)
+    # Where trees are laid out the second parser reads what we write, and sees no key twice.
+    if deep or not known or (numbered and duplicate_key(line, reshaped.document) is not None):
+        examined = _examine(reshaped, contract.gate, line, deep)
+    if examined.document is None:
+        return Verdict(None, form, counts.source, counts.none, examined.findings)
+    kept = counts.present
+    if examined.findings:
+        kept = count_elements(contract.root, examined.document).present
+    for tree in numbered:
+        lay_out(tree)
+    if examined.findings or numbered or reshaped.is_changed:
+        line = orjson.dumps(examined.document)
+    elif b"\n" in line or b"\r" in line:  # between tokens only: inside strings JSON forbids them
+        line = line.replace(b"\n", b" ").replace(b"\r", b" ")
+    return Verdict(
+        line,
+        form,
+        counts.source,
+        kept,
+        examined.findings,
+        (*reshaped.left_over, *examined.unmapped),
+        forms,
+    )
+
+
+class NotJsonError(ValueError):
+    """Data is no JSON; `form` is how it was sent."""
+
+    def __init__(self, form: str, message: str) -> None:
+        super().__init__(message)
+        self.form = form
+
+
+def decode_data(data: Any, contract: Contract) -> tuple[str, bytes, Any]:  # noqa: ANN401 - any JSON
+    """Returns the form of `Data`, its JSON text, and what that holds.
+
+    Raises:
+        NotJsonError: It is no JSON, and its Type has no text that may stand alone.
+    """
     form = "string" if isinstance(data, str | bytes) else "object"
     try:
-        line = data.encode() if isinstance(data, str) else data
-        line = line if isinstance(line, bytes) else orjson.dumps(line)
+        line = _as_bytes(data)
+    except (ValueError, TypeError) as error:
+        raise NotJsonError(form, str(error)) from None
+    try:
         document = orjson.loads(line)
         if isinstance(document, str):
             form, line = "string in a string", document.encode()
             document = orjson.loads(line)
-    except (ValueError, TypeError) as error:
-        return _nothing(contract, form, whole_finding("not_json", f"Data: {error}", data))
-    counts = count_elements(contract.root, document)  # before rows are cut out of it
-    examined = examine(document, contract.gate, line)
-    if examined.document is None:
-        return Verdict(None, form, counts.source, counts.none, examined.findings)
-    if examined.findings:
-        line = orjson.dumps(examined.document)
-        kept = count_elements(contract.root, examined.document).present
-    else:
-        kept = counts.present
-        if b"\n" in line or b"\r" in line:  # between tokens only: inside strings JSON forbids them
-            line = line.replace(b"\n", b" ").replace(b"\r", b" ")
-    return Verdict(line, form, counts.source, kept, examined.findings, examined.unmapped)
+    except ValueError as error:
+        if not contract.may_be_text:
+            raise NotJsonError(form, str(error)) from None
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            raise NotJsonError(form, str(error)) from None
+        return (TEXT if form == "string" else form), orjson.dumps(text), text
+    return form, line, document
+
+
+def _as_bytes(data: Any) -> bytes:  # noqa: ANN401 - any JSON
+    if isinstance(data, bytes):
+        return data
+    return data.encode() if isinstance(data, str) else orjson.dumps(data)
 
 
 def examine(document: Any, gate: Gate, text: bytes | None = None) -> Examined:  # noqa: ANN401 - a document is any JSON
@@ -137,138 +185,90 @@ def examine(document: Any, gate: Gate, text: bytes | None = None) -> Examined:  
     """
     if gate.accepts_known.is_valid(document):
         return Examined(document)
+    return _examine(Reshaped(document), gate, text, [])
+
+
+def _examine(reshaped: Reshaped, gate: Gate, text: bytes | None, deep: list[Path]) -> Examined:
+    """Examines a document that was not accepted at once, or that has trees that are too deep."""
+    document = reshaped.document
     if is_nested_deeper(document):
-        message = f"nested more than {MAX_DEPTH} levels deep"
-        whole = document if text is None else text
-        return Examined(None, (whole_finding("unreadable", message, whole),))
+        return Examined(None, (_too_nested(document if text is None else text),))
     if text is not None and (key := duplicate_key(text)) is not None:
         message = f"the key {key!r} is given twice in one object"
         return Examined(None, (whole_finding("duplicate_key", message, text),))
-    findings: tuple[Finding, ...] = ()
-    if not gate.accepts.is_valid(document):
-        findings = _cut_invalid_rows(document, gate)
-        if findings and findings[0].scope == "result":
-            return Examined(None, findings)
-    return Examined(document, findings, tuple(_unknown_keys(document, gate.schema, ())))
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Elements per table: in the source, not null, and a row of zeros."""
-
-    source: tuple[int, ...]
-    present: tuple[int, ...]
-    none: tuple[int, ...]
-
-
-def count_elements(root: Table, document: Any) -> Counts:  # noqa: ANN401 - a document is any JSON
-    """Counts the elements of every table's arrays, independently of how rows are made."""
-    tables = {id(table): place for place, table in enumerate(root.walk())}
-    source, present = [0] * len(tables), [0] * len(tables)
-    source[0] = present[0] = 1
-
-    def count(table: Table, row: dict[str, Any]) -> None:
-        for child in table.children:
-            elements: Any = row
-            for key in child.path:
-                elements = elements.get(key) if isinstance(elements, dict) else None
-            if not isinstance(elements, list):
-                continue
-            place = tables[id(child)]
-            source[place] += len(elements)
-            present[place] += len(elements) - elements.count(None)
-            if child.children:
-                for element in elements:
-                    if isinstance(element, dict):
-                        count(child, element)
-
-    if isinstance(document, dict):
-        count(root, document)
-    return Counts(tuple(source), tuple(present), (0,) * len(tables))
-
-
-def _cut_invalid_rows(document: Any, gate: Gate) -> tuple[Finding, ...]:  # noqa: ANN401 - any JSON
-    by_row: dict[Path, list[ValidationError]] = {}
-    tables: dict[Path, str | None] = {(): None}
-    for error in gate.reference.iter_errors(document):
-        row, table = _enclosing_row(tuple(error.absolute_path), gate.schema)
-        by_row.setdefault(row, []).append(error)
-        tables[row] = table
-    if () in by_row or not by_row:
-        errors = by_row.get((), [])
-        return (_contract_finding("result", None, document, errors),)
-    inside: dict[Path, list[ValidationError]] = {}
-    for row, errors in by_row.items():
-        outermost = next(row[:n] for n in range(1, len(row) + 1) if row[:n] in by_row)
-        inside.setdefault(outermost, []).extend(errors)
-    findings = []
-    for row in sorted(inside, key=_source_order):
-        parent = _at(document, row[:-1])
-        findings.append(_contract_finding("row", tables[row], parent[row[-1]], inside[row]))
-        parent[row[-1]] = None
-    return tuple(findings)
-
-
-def _enclosing_row(path: Path, schema: Schema) -> tuple[Path, str | None]:
-    """Returns the path of the innermost table row that holds `path`, and its table."""
-    row: Path = ()
-    table: str | None = None
-    node: Any = schema
-    for place, part in enumerate(path):
-        if isinstance(part, int):
-            if "x-table" in node:
-                row, table = path[: place + 1], node["x-table"]
-            node = node.get("items", {})
-        else:
-            node = node.get("properties", {}).get(part, {})
-    return row, table
-
-
-def _source_order(row: Path) -> tuple[tuple[int, str], ...]:
-    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in row)
-
-
-def _contract_finding(
-    scope: str,
-    table: str | None,
-    part: Any,  # noqa: ANN401 - any JSON
-    errors: Sequence[ValidationError],
-) -> Finding:
-    text = orjson.dumps(part).decode()
-    if not errors:
-        message = "the two engines disagree on this document: report it with the fragment"
-        return Finding(scope, "contract", message, fragment=cut_fragment(text))
-    first = min(errors, key=lambda e: _source_order(tuple(e.absolute_path)))
-    return Finding(
-        scope=scope,
-        reason="contract",
-        message=_short(first),
-        pointer=to_pointer(tuple(first.absolute_path)),
-        keyword=str(first.validator),
-        table_name=table,
-        errors_count=len(errors),
-        fragment=cut_fragment(text),
-        fragment_bytes=len(text.encode()),
+    if reshaped.is_changed and not deep and gate.accepts_known.is_valid(document):
+        return Examined(document)
+    place = SourcePaths(reshaped.edits)
+    read = _reader(text)
+    found, agreed = _breaches(document, gate, deep, lambda path: read(place(path)))
+    cuts = cut_rows(document, found, gate.schema) if found or not agreed else []
+    if cuts and reshaped.is_changed and text is not None:
+        sent = orjson.loads(text)
+        findings = tuple(_in_source(cut, place, sent) for cut in cuts)
+    else:
+        findings = tuple(cut.finding for cut in cuts)
+    if whole := tuple(finding for finding in findings if finding.scope == "result"):
+        return Examined(None, whole)
+    unmapped = (
+        Unmapped(to_pointer(place(path)), orjson.dumps(value).decode())
+        for path, value in unknown_keys(document, gate.schema)
     )
+    return Examined(document, findings, tuple(unmapped))
 
 
-def _short(error: ValidationError) -> str:
-    """Returns the message without a long instance in it: the fragment holds that."""
-    limit = 300
-    return error.message if len(error.message) <= limit else f"{error.message[:limit]}..."
+def _breaches(
+    document: Any,  # noqa: ANN401 - any JSON
+    gate: Gate,
+    deep: list[Path],
+    written: Callable[[Path], Any],
+) -> tuple[list[Violation], bool]:
+    """Returns all breaches, and whether the engines agree that there are some or none.
+
+    Nodes that lie too deep are taken out meanwhile: the reference engine would not come back.
+    """
+    held = [(value_at(document, path[:-1]), path[-1]) for path in deep]
+    nodes = [holder[key] for holder, key in held]
+    for holder, key in held:
+        holder[key] = None
+    accepted = gate.accepts.is_valid(document)
+    found = [] if accepted else violations(document, gate)
+    found += inexact_numbers(document, gate.schema, gate.schema, written)
+    for (holder, key), node in zip(held, nodes, strict=True):
+        holder[key] = node
+    out = set(deep)
+    others = [breach for breach in found if breach.path not in out]
+    return [*map(_too_deep, deep), *others], accepted or bool(found)
 
 
-def whole_finding(reason: str, message: str, data: object) -> Finding:
-    """Returns the finding that sets a whole result aside; `data` is what was sent of it."""
-    text = data.decode(errors="replace") if isinstance(data, bytes) else data
-    if not isinstance(text, str):
-        try:
-            text = orjson.dumps(text).decode()
-        except TypeError:  # nested deeper than it writes
-            return Finding("result", reason, message)
-    whole = text.encode(errors="replace")
-    fragment = cut_fragment(whole.decode())
-    return Finding("result", reason, message, fragment=fragment, fragment_bytes=len(whole))
+def _reader(text: bytes | None) -> Callable[[Path], Any]:
+    """Returns what tells the value at a path of a JSON text, whole numbers of any length."""
+
+    @cache
+    def document() -> Any:  # noqa: ANN401 - any JSON
+        return None if text is None else json.loads(text)
+
+    return lambda path: None if text is None else value_at(document(), path)
+
+
+def _too_nested(whole: Any) -> Finding:  # noqa: ANN401 - any JSON
+    return whole_finding("unreadable", f"nested more than {MAX_DEPTH} levels deep", whole)
+
+
+def _too_deep(path: Path) -> Violation:
+    return Violation(path, "x-tree", f"nested more than {MAX_TREE_DEPTH} levels deep")
+
+
+def _in_source(cut: Cut, place: SourcePaths, sent: Any) -> Finding:  # noqa: ANN401 - any JSON
+    """Returns the finding with pointers and fragment of the document as it was written."""
+    finding, row = cut.finding, place(cut.path)
+    written = orjson.dumps(value_at(sent, row)).decode()
+    return replace(
+        finding,
+        pointer=to_pointer(place(cut.error_path)),
+        row_pointer=None if finding.row_pointer is None else to_pointer(row),
+        fragment=cut_fragment(written),
+        fragment_bytes=len(written.encode()),
+    )
 
 
 def _nothing(contract: Contract, form: str, finding: Finding) -> Verdict:
@@ -276,20 +276,20 @@ def _nothing(contract: Contract, form: str, finding: Finding) -> Verdict:
     return Verdict(None, form, zeros, zeros, (finding,))
 
 
-def _unknown_keys(node: Any, schema: Schema, path: Path) -> Iterator[Unmapped]:  # noqa: ANN401 - any JSON
-    if isinstance(node, dict) and "properties" in schema:
-        for key, value in node.items():
-            inner = schema["properties"].get(key)
-            if inner is None:
-                yield Unmapped(to_pointer((*path, key)), orjson.dumps(value).decode())
-            else:
-                yield from _unknown_keys(value, inner, (*path, key))
-    elif isinstance(node, list) and isinstance(schema.get("items"), dict):
-        for place, value in enumerate(node):
-            yield from _unknown_keys(value, schema["items"], (*path, place))
+def unknown_keys(document: Any, schema: Schema) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - any JSON
+    """Yields path and value of every key that the schema does not name."""
 
+    def walk(node: Any, inner: Schema, path: Path) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - any JSON
+        inner = follow(inner, schema)
+        if isinstance(node, dict) and "properties" in inner:
+            for key, value in node.items():
+                known = inner["properties"].get(key)
+                if known is None:
+                    yield (*path, key), value
+                else:
+                    yield from walk(value, known, (*path, key))
+        elif isinstance(node, list) and isinstance(inner.get("items"), dict):
+            for place, value in enumerate(node):
+                yield from walk(value, inner["items"], (*path, place))
 
-def _at(document: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON
-    for part in path:
-        document = document[part]
-    return document
+    yield from walk(document, schema, ())

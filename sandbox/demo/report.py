@@ -25,17 +25,17 @@ _WIDTH = 78
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A query of `sql/queries/` as the demo shows it.
+    """A query as the demo shows it.
 
     Attributes:
         title: What the reader sees above the answer.
-        query: Name of the SQL file.
+        query: Name of its file in `sql/queries/`, or None where `view` is the whole of it.
         view: What of its answer fits a terminal, from `answer`.
         parameters: What its `$` names stand for.
     """
 
     title: str
-    query: str
+    query: str | None
     view: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,13 +69,31 @@ QUESTIONS = (
            ORDER BY job_id, said_at LIMIT 5""",
         {"phrase": "hidden in that letter"},
     ),
+    Shown(
+        "What was understood of the speech, by its language",
+        None,
+        """WITH told AS (
+               SELECT job_id, result_index, language, duration_seconds,
+                      (SELECT count(*) FROM nlp_words AS w
+                       WHERE w.job_id = a.job_id AND w.result_index = a.result_index) AS words,
+                      (SELECT count(*) FROM nlp_chapters AS c
+                       WHERE c.job_id = a.job_id AND c.result_index = a.result_index) AS chapters,
+                      (SELECT count(*) FROM nlp_questions AS q
+                       WHERE q.job_id = a.job_id AND q.result_index = a.result_index) AS questions
+               FROM nlp_audio AS a
+           )
+           SELECT language, count(*) AS videos, sum(duration_seconds) / 60 AS minutes,
+                  sum(words)::BIGINT AS words, sum(chapters)::BIGINT AS chapters,
+                  sum(questions)::BIGINT AS questions
+           FROM told GROUP BY language ORDER BY words DESC, language""",
+    ),
 )
 
 
 def print_report(
     console: Console, home: Path, waiting: Mapping[str, int], before: Snapshot | None
 ) -> None:
-    """Prints jobs, rows, quarantine, three answers, what changed, and where to go next.
+    """Prints jobs, rows, quarantine, four answers, what changed, and where to go next.
 
     Args:
         console: Where to.
@@ -116,9 +134,11 @@ def _print_rows(console: Console, rows: Mapping[str, int]) -> None:
 
 def _print_answer(console: Console, published: Published, shown: Shown) -> None:
     console.print(f"\n[bold]{shown.title}[/]", highlight=False)
-    sql = (sql_dir() / "queries" / f"{shown.query}.sql").read_text(encoding="utf-8")
-    wrapped = f"WITH answer AS (\n{sql}\n)\n{shown.view}"  # both are ours
-    answer = published.ask(wrapped, shown.parameters)
+    sql = shown.view
+    if shown.query is not None:
+        query = (sql_dir() / "queries" / f"{shown.query}.sql").read_text(encoding="utf-8")
+        sql = f"WITH answer AS (\n{query}\n)\n{shown.view}"  # both are ours
+    answer = published.ask(sql, shown.parameters)
     if not answer.rows:
         console.print("  nothing")
         return

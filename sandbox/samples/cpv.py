@@ -99,7 +99,7 @@ def _track(story: Story, rng: Random, shot: Shot) -> list[Facts]:
 def _spoken(story: Story, rng: Random, words: Sequence[str]) -> list[Facts]:
     found = []
     for word in words:
-        said = [Shot(start, end, "") for start, end, text in story.speech if word in text]
+        said = [Shot(said.start, said.end, "") for said in story.speech if word in said.text]
         if said:
             found.append(_label(story, rng, Label(story.kinds["hotword"], "", word), said))
     return found

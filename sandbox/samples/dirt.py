@@ -6,7 +6,7 @@ of `PER_BLOCK`, in an order that depends on the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from random import Random
@@ -42,6 +42,9 @@ class Flaw(StrEnum):
     """In the ledger, yet the service answers 404 `JobNotFound`."""
     ERROR_IN_200 = "error-in-200"
     """HTTP 200 whose body is an error with a Code and no JobStatus."""
+    WRONG_NLP = "wrong-nlp"
+    """Up to three rows of NLP have another JSON type: the time of a word, a keyword, the title of a
+    topic. A job that has none of them, such as an image, is `WRONG_TYPE`."""
 
 
 PER_BLOCK: Mapping[Flaw, int] = {
@@ -57,8 +60,9 @@ PER_BLOCK: Mapping[Flaw, int] = {
     Flaw.PROCESSING: 4,
     Flaw.UNKNOWN_JOB: 2,
     Flaw.ERROR_IN_200: 1,
+    Flaw.WRONG_NLP: 2,
 }
-"""Jobs with each flaw among 200; the other 174 have none."""
+"""Jobs with each flaw among 200; the other 172 have none."""
 REQUEST_ID_NEWLINE_SHARE = 0.05
 USER_DATA_SHARES: Mapping[str, float] = {"string": 0.7, "object": 0.1, "text": 0.05, "absent": 0.15}
 ALIAS_SHARE = 0.03
@@ -94,6 +98,23 @@ def with_wrong_type(blob: Json, rng: Random) -> bool:
     return True
 
 
+def with_wrong_nlp(blob: Json, rng: Random) -> bool:
+    """Gives a word, a keyword and a topic another JSON type; False when `blob` has none of them."""
+    paragraphs = (blob.get("transcription") or {}).get("paragraphs") or []
+    words = [word for part in paragraphs for word in part.get("words") or () if word.get("start")]
+    topics = [row for row in _rows(blob) if row.get("title") and "topic" in row]
+    keywords = (blob.get("meetingAssistance") or {}).get("keywords")
+    if words:
+        word = rng.choice(words)
+        word["start"] = f"{word['start']}ms"
+    if topics:
+        topic = rng.choice(topics)
+        topic["title"] = [topic["title"]]
+    if keywords:
+        keywords[rng.randrange(len(keywords))] = rng.randrange(2000, 2030)
+    return bool(words or topics or keywords)
+
+
 def with_extra_key(blob: Json, rng: Random) -> bool:
     """Adds an undocumented key to one row of `blob`; False when it has no row."""
     rows = list(_rows(blob))
@@ -119,6 +140,14 @@ def misshapen(results: list[Json], rng: Random) -> Json:
         lambda: "the results are too large",
     )
     return rng.choice(shapes)()
+
+
+SPOILS: Mapping[Flaw, Sequence[Callable[[Json, Random], bool]]] = {
+    Flaw.WRONG_TYPE: (with_wrong_type,),
+    Flaw.EXTRA_KEY: (with_extra_key,),
+    Flaw.WRONG_NLP: (with_wrong_nlp, with_wrong_type),
+}
+"""What spoils one result of a job with a flaw; the next is tried where no result can be."""
 
 
 def _rows(value: Json) -> Iterator[dict[str, Json]]:

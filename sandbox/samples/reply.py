@@ -5,8 +5,8 @@ A job depends on the seed and its own number only, so job 999,999 costs no more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -14,11 +14,13 @@ from typing import Any
 
 import orjson
 
-from sandbox.samples import cpv, dirt, picture, text
+from sandbox.samples import cpv, dirt, files, nlp, picture, text
 from sandbox.samples.dirt import Flaw
+from sandbox.samples.envelope import envelope, request_id
 from sandbox.samples.ids import draw
 from sandbox.samples.story import Family, Story, chance
 from sandbox.samples.walker import ResultSchema, load_result_schemas
+from sandbox.samples.written import written
 from transforms.paths import schemas_dir
 
 Json = Any
@@ -30,11 +32,16 @@ FACTS: Mapping[str, Callable[[Story, Random], dict[str, Json]]] = {
     "ASR": text.asr,
     "OCR": text.ocr,
     "Meta": text.meta,
+    "NLP": nlp.nlp,
+    "Subtitle": files.subtitle,
+    "Process": files.process,
+    "EventSplit": files.event_split,
 }
+_VIDEO: Mapping[str, float] = {"NLP": 0.22, "Subtitle": 0.2, "Process": 0.3, "EventSplit": 0.1}
 # Types of a family, each with the share of its jobs that have it.
 FAMILIES: Mapping[Family, Mapping[str, float]] = {
-    "v1": {"VideoLabel": 1.0, "TextLabel": 0.95, "ASR": 0.85, "OCR": 0.85, "Meta": 0.3},
-    "v2": {"CPVLabel": 1.0, "Meta": 0.9, "ASR": 0.85, "OCR": 0.85},
+    "v1": {"VideoLabel": 1.0, "TextLabel": 0.95, "ASR": 0.85, "OCR": 0.85, "Meta": 0.3, **_VIDEO},
+    "v2": {"CPVLabel": 1.0, "Meta": 0.9, "ASR": 0.85, "OCR": 0.85, **_VIDEO},
     "image": {"ImageLabel": 1.0},
 }
 OTHER_TYPE_SHARE = 0.25
@@ -76,20 +83,23 @@ def sample_reply(
     rng = Random(f"{seed}/{number}/reply")
     if flaw in (Flaw.UNKNOWN_JOB, Flaw.ERROR_IN_200):
         code = "JobNotFound" if flaw is Flaw.UNKNOWN_JOB else "InvalidParameter.ResourceNotFound"
-        return not_found(code, _request_id(rng))
-    envelope = _envelope(rng, number, clean=clean)
+        return not_found(code, request_id(rng))
+    story, known = Story(seed, number), _schemas(schemas or schemas_dir())
+    types = _types(seed, number, story, known, flaw)
+    around = envelope(rng, number, story, types, clean=clean)
     if flaw in (Flaw.SUBMITTED, Flaw.PROCESSING):
-        return orjson.dumps({"JobStatus": flaw.value.capitalize(), **envelope})
+        return orjson.dumps({"JobStatus": flaw.value.capitalize(), **around})
     if flaw is Flaw.FAILED:
         reason = [{"Type": "VideoLabel", "Data": rng.choice(dirt.REASONS)}]
         results: Json = {"result": reason if chance(rng, 0.7) else []}
-        return orjson.dumps({"JobStatus": "Fail", **envelope, "Results": results})
-    chosen = Flaw.NONE if clean else flaw
-    items = _results(seed, number, needs or Needs(), chosen, schemas or schemas_dir())
+        return orjson.dumps({"JobStatus": "Fail", **around, "Results": results})
+    asked = needs or Needs()
+    told = [_tell(seed, number, known[name], story) for name in types if asked.includes(name)]
+    items = _spoilt(told, flaw, Random(f"{seed}/{number}/{flaw}"))
     results = {"result": items}
     if flaw is Flaw.WRONG_RESULTS:
         results = dirt.misshapen(items, rng)
-    return orjson.dumps({"JobStatus": "Success", **envelope, "Results": results})
+    return orjson.dumps({"JobStatus": "Success", **around, "Results": results})
 
 
 def sample_status(seed: int, number: int, *, clean: bool = False) -> int:
@@ -107,60 +117,60 @@ def _flaw(seed: int, number: int, *, clean: bool) -> Flaw:
     return Flaw.NONE if clean else dirt.flaw_of(seed, number)
 
 
-def _envelope(rng: Random, number: int, *, clean: bool) -> dict[str, Json]:
-    request_id = _request_id(rng)
-    if chance(rng, dirt.REQUEST_ID_NEWLINE_SHARE) and not clean:
-        request_id += "\n"
-    user = rng.randrange(10**11, 10**12)
-    user_data: dict[str, Json] = {
-        "string": f'{{"userId":"{user}"}}',
-        "object": {"userId": user},
-        "text": "\u201ca\u201d:\u201dtest\u201d",
-    }
-    (kind,) = rng.choices(list(dirt.USER_DATA_SHARES), list(dirt.USER_DATA_SHARES.values()))
-    kind = "string" if clean else kind
-    return {
-        "RequestId": request_id,
-        **({} if kind == "absent" else {"UserData": user_data[kind]}),
-        "TemplateId": "S00000101-300080",
-        "Params": "{}",
-        "Input": {"Type": "OSS", "Media": f"oss://sample-bucket/videos/{number:08d}.mp4"},
-    }
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A result, told in its schema's form, and how to write and to tell it again."""
+
+    name: str
+    blob: Json
+    as_written: Callable[[Json], Json] = field(default=lambda blob: blob)
+    again: Callable[[], _Told] | None = None
 
 
-def _request_id(rng: Random) -> str:
-    digits = f"{rng.getrandbits(128):032X}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+def _tell(seed: int, number: int, schema: ResultSchema, story: Story, copy: int = 0) -> _Told:
+    key = f"{seed}/{number}/{schema.type_name}/{copy}"
+    rng = Random(key)
+    tell = FACTS.get(schema.type_name)
+    return _Told(
+        _wire_name(seed, number, schema),
+        schema.blob(tell(story, rng) if tell else {}, story, rng),
+        lambda blob: written(blob, schema.root, Random(f"{key}/written")),
+        lambda: _tell(seed, number, schema, story, copy + 1),
+    )
 
 
-def _results(seed: int, number: int, needs: Needs, flaw: Flaw, schemas: Path) -> list[Json]:
-    story = Story(seed, number)
-    known = _schemas(schemas)
-    names = [name for name in _types(seed, number, story, known) if needs.includes(name)]
-    blobs = [
-        (_wire_name(seed, number, known[name]), _blob(seed, number, known[name], story))
-        for name in names
-    ]
-    rng = Random(f"{seed}/{number}/{flaw}")
-    if flaw is Flaw.REPEATED_TYPE and names:
-        blobs.append((blobs[-1][0], _blob(seed, number, known[names[-1]], story, copy=1)))
+def _spoilt(told: Sequence[_Told], flaw: Flaw, rng: Random) -> list[Json]:
+    results = list(told)
+    if flaw is Flaw.REPEATED_TYPE and results and results[-1].again:
+        results.append(results[-1].again())
     if flaw is Flaw.UNKNOWN_TYPE:
-        blobs.append(("ShotDetect", dirt.unknown_result(rng)))
-    spoil = {Flaw.WRONG_TYPE: dirt.with_wrong_type, Flaw.EXTRA_KEY: dirt.with_extra_key}.get(flaw)
-    if spoil:
-        next((True for _, blob in blobs if spoil(blob, rng)), False)
+        results.append(_Told("ShotDetect", dirt.unknown_result(rng)))
+    for spoil in dirt.SPOILS.get(flaw, ()):
+        if any(spoil(result.blob, rng) for result in results):
+            break
+    sent = [(result.name, result.as_written(result.blob)) for result in results]
     if flaw is Flaw.DATA_OBJECT:
-        return [{"Type": name, "Data": blob} for name, blob in blobs]
-    data = [orjson.dumps(blob, option=orjson.OPT_SORT_KEYS).decode() for _, blob in blobs]
+        return [{"Type": name, "Data": blob} for name, blob in sent]
+    data = [_as_text(blob) for _, blob in sent]
     if flaw is Flaw.TRUNCATED_DATA and data:
         data[0] = data[0][: len(data[0]) * 2 // 3]
-    return [{"Type": name, "Data": item} for (name, _), item in zip(blobs, data, strict=True)]
+    return [{"Type": name, "Data": item} for (name, _), item in zip(sent, data, strict=True)]
 
 
-def _types(seed: int, number: int, story: Story, known: Mapping[str, ResultSchema]) -> list[str]:
+def _as_text(blob: Json) -> str:
+    # A bare link is sent as it is, not as a JSON text.
+    return (
+        blob if isinstance(blob, str) else orjson.dumps(blob, option=orjson.OPT_SORT_KEYS).decode()
+    )
+
+
+def _types(
+    seed: int, number: int, story: Story, known: Mapping[str, ResultSchema], flaw: Flaw
+) -> list[str]:
     shares = dict(FAMILIES[story.family])
     if story.family != "image":
         shares |= {name: OTHER_TYPE_SHARE for name in known if name not in FACTS}
+        shares |= {"NLP": 1.0} if flaw is Flaw.WRONG_NLP else {}
     return [
         name
         for name, share in shares.items()
@@ -169,15 +179,9 @@ def _types(seed: int, number: int, story: Story, known: Mapping[str, ResultSchem
 
 
 def _wire_name(seed: int, number: int, schema: ResultSchema) -> str:
-    if schema.aliases and draw(seed, number, "alias", schema.type_name) < dirt.ALIAS_SHARE:
-        return schema.aliases[0]
-    return schema.type_name
-
-
-def _blob(seed: int, number: int, schema: ResultSchema, story: Story, copy: int = 0) -> Json:
-    rng = Random(f"{seed}/{number}/{schema.type_name}/{copy}")
-    tell = FACTS.get(schema.type_name)
-    return schema.blob(tell(story, rng) if tell else {}, story, rng)
+    names = schema.aliases
+    chosen = int(draw(seed, number, "alias", schema.type_name) / dirt.ALIAS_SHARE * len(names))
+    return names[chosen] if chosen < len(names) else schema.type_name
 
 
 @cache

@@ -11,7 +11,16 @@ from functools import cached_property
 from random import Random
 from typing import Literal, NamedTuple, TypeVar
 
-from sandbox.samples.world import Brand, Landmark, Named, Person, Topic, Wording, load_world
+from sandbox.samples.world import (
+    Brand,
+    Landmark,
+    Minutes,
+    Named,
+    Person,
+    Topic,
+    Wording,
+    load_world,
+)
 
 Language = Literal["zh", "en"]
 Family = Literal["v1", "v2", "image"]
@@ -40,11 +49,38 @@ class Shot(NamedTuple):
 
 
 class Speech(NamedTuple):
-    """One spoken sentence."""
+    """One spoken sentence, and the same in the other language."""
 
     start: int
     end: int
     text: str
+    language: Language
+    translation: str
+
+    def told_in(self, language: Language) -> str:
+        """Returns the sentence in `language`."""
+        return self.text if self.language == language else self.translation
+
+
+class Drawn(NamedTuple):
+    """What the slots of a line stand for this time."""
+
+    landmark: Landmark
+    person: Person
+    brand: Brand
+    organisation: Named
+    number: int
+
+    def put_in(self, template: str, language: Language) -> str:
+        """Returns `template` with this in its slots."""
+        return template.format(
+            landmark=self.landmark[language],
+            place=self.landmark["place" if language == "zh" else "placeEn"],
+            person=self.person[language],
+            brand=self.brand[language],
+            organisation=self.organisation[language],
+            number=self.number,
+        )
 
 
 class Story:
@@ -76,6 +112,7 @@ class Story:
         self.organisation: Named = rng.choice(world["organisations"])
         self.channel = rng.choice(world["channels"])
         self.words: Wording = self.topic[self.language]
+        self.minutes: Minutes = world["minutes"][self.language]
         self.kinds = world["tagKinds"][self.language]
         self.expressions = world["expressions"][self.language]
         title = rng.choice(self.words["titles"])
@@ -105,11 +142,11 @@ class Story:
         start = 200 + int(rng.random() * 2000)
         for rank in self._order_of_lines(rng):
             language = self._language_of_line(rng)
-            text = self.tell(rng, self.topic[language]["lines"][rank], language, leads=not said)
+            text, translation = self._tell_line(rng, rank, language, leads=not said)
             end = start + 400 + len(text) * (170 if language == "zh" else 62)
             if end > self.duration:
                 break
-            said.append(Speech(start, end, text))
+            said.append(Speech(start, end, text, language, translation))
             start = end + int(rng.random() * 1500)
         return said
 
@@ -118,17 +155,8 @@ class Story:
 
         With `leads` those are the ones seen most.
         """
-        if "{" not in template:
-            return template
-        luck = 0.0 if leads else 1.0
-        landmark = _mostly_first(rng, self.landmarks, luck)
-        return template.format(
-            landmark=landmark[language],
-            place=landmark["place" if language == "zh" else "placeEn"],
-            person=_mostly_first(rng, self.cast, luck)[0][language],
-            brand=_mostly_first(rng, self.brands, luck)[language],
-            organisation=self.organisation[language],
-            number=3 + int(rng.random() * 96),
+        return (
+            self._draw(rng, leads=leads).put_in(template, language) if "{" in template else template
         )
 
     def name(self, named: Named) -> str:
@@ -152,6 +180,27 @@ class Story:
         """Returns the share of the video that `appearances` cover, with 3 decimals."""
         return round(sum(shot.end - shot.start for shot in appearances) / self.duration, 3)
 
+    def _tell_line(
+        self, rng: Random, rank: int, language: Language, *, leads: bool
+    ) -> tuple[str, str]:
+        line = self.topic[language]["lines"][rank]
+        other = other_language(language)
+        translation = self.topic[other]["lines"][rank]
+        if "{" not in line:
+            return line, translation
+        drawn = self._draw(rng, leads=leads)
+        return drawn.put_in(line, language), drawn.put_in(translation, other)
+
+    def _draw(self, rng: Random, *, leads: bool) -> Drawn:
+        luck = 0.0 if leads else 1.0
+        return Drawn(
+            landmark=_mostly_first(rng, self.landmarks, luck),
+            person=_mostly_first(rng, self.cast, luck)[0],
+            brand=_mostly_first(rng, self.brands, luck),
+            organisation=self.organisation,
+            number=3 + int(rng.random() * 96),
+        )
+
     def _draw_cast(self, rng: Random, people: Sequence[Person]) -> list[tuple[Person, float]]:
         # Leading roles go to the first names of the list more often than to the last.
         luck = {person["en"]: rank / 20 + 2 * rng.random() for rank, person in enumerate(people)}
@@ -168,8 +217,13 @@ class Story:
 
     def _language_of_line(self, rng: Random) -> Language:
         if self.mixed and chance(rng, 0.5):
-            return "zh" if self.language == "en" else "en"
+            return other_language(self.language)
         return self.language
+
+
+def other_language(language: Language) -> Language:
+    """Returns the language that `language` is translated to."""
+    return "en" if language == "zh" else "zh"
 
 
 def chance(rng: Random, share: float) -> bool:

@@ -25,8 +25,8 @@ def asr(story: Story, rng: Random) -> Facts:
     del rng
     return {
         "details": [
-            {"content": text, "from": start / 1000, "to": end / 1000}
-            for start, end, text in story.speech
+            {"content": said.text, "from": said.start / 1000, "to": said.end / 1000}
+            for said in story.speech
         ]
     }
 
@@ -39,7 +39,7 @@ def ocr(story: Story, rng: Random) -> Facts:
 def text_label(story: Story, rng: Random) -> Facts:
     """Returns what the words of the video name, as comma-separated values by kind."""
     del rng
-    spoken = "".join(text for _, _, text in story.speech)
+    spoken = "".join(said.text for said in story.speech)
     candidates = {
         "person": [story.name(person) for person, _ in story.cast],
         "keyword": list(story.words["keywords"]),
@@ -98,7 +98,7 @@ def _frames(story: Story, rng: Random) -> Iterator[Facts]:
         }
 
 
-_SILENCE = Speech(2**62, 2**62, "")
+_SILENCE = Speech(2**62, 2**62, "", "zh", "")
 _NOTHING: tuple[Speech, Line] = (_SILENCE, ("", {}))
 
 

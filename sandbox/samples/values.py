@@ -71,7 +71,10 @@ def pair(name: str, context: Context) -> list[int] | None:
 
 
 def _string(name: str, schema: Schema, context: Context) -> str:
-    del schema
+    if "x-split" in schema:
+        words = context.story.words["keywords"]
+        chosen = context.rng.sample(words, context.rng.randint(1, 3))
+        return str(schema["x-split"]["separator"]).join(chosen)
     lower = name.lower()
     for fragment, maker in _BY_NAME.items():
         if fragment in lower:

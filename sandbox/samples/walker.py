@@ -57,26 +57,27 @@ class ResultSchema:
     Attributes:
         type_name: The wire name of the Type.
         aliases: Other wire names of it.
+        root: The node of a whole blob.
     """
 
     def __init__(self, schema: Schema, resolver: Resolver) -> None:
         self.type_name: str = schema["x-type"]
         self.aliases: tuple[str, ...] = tuple(schema.get("x-aliases", ()))
-        self._root = build("", schema, resolver)
+        self.root = build("", schema, resolver)
 
     def blob(self, facts: Mapping[str, Json], story: Story, rng: Random) -> Json:
-        """Returns a blob that is valid by the schema and tells `facts`."""
+        """Returns a blob that tells `facts`, in the schema's form and valid by it."""
         context = Context(rng, story)
-        if not isinstance(self._root, ObjectNode):
-            return self._root.invent(context)
+        if not isinstance(self.root, ObjectNode):
+            return self.root.invent(context)
         known = dict(facts)
-        for name, node in self._root.children.items():
-            optional = node.is_scalar and name in self._root.optional
+        for name, node in self.root.children.items():
+            optional = node.is_scalar and name in self.root.optional
             if optional and name not in known and chance(rng, UNTOLD_SHARE):
                 known[name] = values.ABSENT
-        blob = self._root.fill(known, context)
+        blob = self.root.fill(known, context)
         told = {key: value for key, value in blob.items() if value is not values.ABSENT}
-        return self._root.with_gap(told, rng) if chance(rng, ROOT_GAP_SHARE) else told
+        return self.root.with_gap(told, rng) if chance(rng, ROOT_GAP_SHARE) else told
 
 
 def load_result_schemas(folder: Path) -> dict[str, ResultSchema]:
@@ -120,6 +121,11 @@ class Node:
         self.schema = schema
         self.types = _types(schema)
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Tells whether an empty text is valid."""
+        return "string" in self.types and self.schema.keys().isdisjoint(("pattern", "minLength"))
+
     def invent(self, context: Context) -> Json:
         """Returns a value made from type, unit and name alone."""
         if "x-json" not in self.schema:
@@ -153,11 +159,13 @@ class ObjectNode(Node):
     def optional(self) -> list[str]:
         """Returns the properties that may be null or absent."""
         required = set(self.schema.get("required", ()))
-        anchors = {name for branch in self.schema.get("anyOf", ()) for name in branch["required"]}
-        # Of several anchors one must remain; a single one is as good as required.
-        required |= anchors if len(anchors) == 1 else set()
         nodes = self.children.items()
         return [name for name, node in nodes if "null" in node.types and name not in required]
+
+    @cached_property
+    def _anchors(self) -> frozenset[str]:
+        branches = self.schema.get("anyOf", ())
+        return frozenset(name for branch in branches for name in branch["required"])
 
     @cached_property
     def _containers(self) -> list[tuple[str, Node]]:
@@ -175,8 +183,8 @@ class ObjectNode(Node):
         for name, node in self._containers:
             if (value := known.get(name)) is not None:
                 known[name] = node.fill(value, context)
-        if known.keys() == self.children.keys():
-            return known
+        if known.keys() == self.children.keys() or not self.children:
+            return known  # a schema without properties takes whatever the story tells
         return self._complete(known, context)
 
     def _complete(self, known: dict[str, Json], context: Context) -> Json:
@@ -190,12 +198,15 @@ class ObjectNode(Node):
 
     def with_gap(self, row: dict[str, Json], rng: Random) -> dict[str, Json]:
         """Returns a copy of `row` in which one optional field is absent, null or empty."""
-        names = [name for name in self.optional if name in row]
+        anchors = self._anchors & row.keys()
+        # Of the anchors in it, one must remain.
+        kept = anchors if len(anchors) == 1 else ()
+        names = [name for name in self.optional if name in row and name not in kept]
         if not names:
             return row
         name = rng.choice(names)
         rest = {key: value for key, value in row.items() if key != name}
-        kinds = 3 if "string" in self.children[name].types else 2
+        kinds = 3 if self.children[name].may_be_empty else 2
         kind = int(rng.random() * kinds)
         return rest if kind == 0 else {**rest, name: None if kind == 1 else ""}
 
@@ -206,10 +217,11 @@ class ListNode(Node):
     def __init__(self, name: str, schema: Schema, resolver: Resolver) -> None:
         super().__init__(name, schema)
         self._resolver = resolver
-        self.is_scalar = not isinstance(self._item, ObjectNode)
+        self.is_scalar = not isinstance(self.item, ObjectNode)
 
     @cached_property
-    def _item(self) -> Node:
+    def item(self) -> Node:
+        """Returns the node of the elements."""
         return build(self.name, self.schema.get("items", {}), self._resolver)
 
     def invent(self, context: Context) -> Json:
@@ -217,15 +229,22 @@ class ListNode(Node):
         corner = values.pair(self.name, context)
         if corner is not None:
             return corner
+        if "x-columns" in self.schema:
+            return self._invent_columns(context.inner())
         low = self.schema.get("minItems", 0)
         high = max(low, min(self.schema.get("maxItems", MAX_ITEMS), MAX_ITEMS - context.depth))
         deeper = replace(context, depth=context.depth + 1)
         count = context.rng.randint(low, high)
-        return [self._item.invent(deeper) for _ in range(count)]
+        return [self.item.invent(deeper) for _ in range(count)]
+
+    def _invent_columns(self, context: Context) -> list[Json]:
+        item = {**self.item.schema, **{k: v for k, v in self.schema.items() if k == "x-unit"}}
+        columns: list[str] = self.schema["x-columns"]
+        return [values.make(column, self.item.types, item, context) for column in columns]
 
     def fill(self, known: Json, context: Context) -> Json:
         """Returns the known rows completed; a small share of them gets a gap."""
-        item = self._item
+        item = self.item
         if not isinstance(item, ObjectNode) or not isinstance(known, list):
             return known
         rng, fill = context.rng, item.fill

@@ -66,6 +66,16 @@ class Topic(TypedDict):
     en: Wording
 
 
+class Minutes(TypedDict):
+    """How a summary or minutes speak in one language; slots as in `Wording`, and a few more."""
+
+    speaker: str
+    headlines: Sequence[str]
+    overview: str
+    questions: Sequence[str]
+    actions: Sequence[str]
+
+
 class World(TypedDict):
     """Everything a story is drawn from."""
 
@@ -75,6 +85,7 @@ class World(TypedDict):
     organisations: Sequence[Named]
     channels: Sequence[str]
     tagKinds: Mapping[str, Mapping[str, str]]
+    minutes: Mapping[str, Minutes]
     expressions: Mapping[str, Sequence[str]]
     topics: Sequence[Topic]
 

@@ -29,6 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+subtitles = typer.Typer(
+    help="Archive the subtitle files that results link to.", pretty_exceptions_enable=False
+)
+app.add_typer(subtitles, name="subtitles")
+
 
 class Format(StrEnum):
     """How the rows of a query are written."""
@@ -143,6 +148,40 @@ def load(call: Call) -> Outcome:
     return work.load(call)
 
 
+@app.command()
+@takes()
+def replay(  # noqa: PLR0913 - one parameter an option
+    call: Call,
+    *,
+    jobs: Annotated[
+        list[str] | None,
+        typer.Option("--jobs", metavar="IDS|@FILE", help="Ids by comma, or a file; repeatable."),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="Jobs with such results; may be repeated."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Jobs answered since, UTC.")
+    ] = None,
+    quarantined: Annotated[
+        bool, typer.Option("--quarantined", help="Jobs with parts in quarantine.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All jobs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would change, write nothing.")
+    ] = False,
+) -> Outcome:
+    """Flatten jobs of the lake again with today's schemas, tell the difference, load."""
+    from transforms.cli import replay as replaying  # noqa: PLC0415 - as above
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    selection = replaying.read_selection(
+        jobs or [], kind or [], since, quarantined=quarantined, everything=everything
+    )
+    return work.replay(call, selection, dry_run=dry_run)
+
+
 @app.command("import")
 @takes(strict=True)
 def import_files(
@@ -163,6 +202,48 @@ def import_files(
     return work.import_files(call, files, job_id)
 
 
+@subtitles.command("fetch")
+@takes(strict=True)
+def fetch_subtitles(
+    call: Call,
+    *,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Ask once more for files found expired or refused."),
+    ] = False,
+) -> Outcome:
+    """Archive subtitle files before their links die; flatten makes rows of them."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.fetch_subtitles(call, again=again)
+
+
+@subtitles.callback()
+def _subtitles() -> None:
+    """Keep Typer from taking the only command for the group itself."""
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # so that -1 is a wrong position
+@takes()
+def explain(
+    call: Call,
+    table: Annotated[str, typer.Argument(help="Name of the row's table.")],
+    keys: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY...", help="Its key columns in order, or as NAME=VALUE."),
+    ],
+    *,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most characters of the fragment, 0 for all; people get 2000."),
+    ] = None,
+) -> Outcome:
+    """Show the raw file, place and exact text that a row was made of."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.explain(call, table, keys, limit)
+
+
 @app.command()
 @takes()
 def status(call: Call) -> Outcome:
@@ -170,6 +251,30 @@ def status(call: Call) -> Outcome:
     from transforms.cli import work  # noqa: PLC0415 - as above
 
     return work.status(call)
+
+
+@app.command()
+@takes(strict=True)
+def verify(call: Call) -> Outcome:
+    """Make every result again from its rows and compare it with raw: proof that nothing is lost."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.verify(call)
+
+
+@app.command()
+@takes(strict=True)
+def drift(
+    call: Call,
+    *,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Type, such as VideoLabel; default: all.")
+    ] = None,
+) -> Outcome:
+    """Show where results differ from the schemas: new, vanished, retyped, unexpected."""
+    from transforms.cli import work  # noqa: PLC0415 - as above
+
+    return work.drift(call, kind)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment

@@ -63,7 +63,7 @@ def flatten_outcome(report: FlattenReport, *, strict: bool) -> Outcome:
 
 def load_outcome(report: WarehouseReport) -> Outcome:
     """Returns the outcome of `cognition load`."""
-    lines = list(_warehouse_lines(report))
+    lines = list(warehouse_lines(report))
     return Outcome(asdict(report), lambda console: write_lines(console, lines))
 
 
@@ -72,7 +72,7 @@ def run_outcome(report: RunReport, *, strict: bool) -> Outcome:
     lines = [
         *_ingest_lines(report.ingest),
         *_flatten_lines(report.flatten),
-        *_warehouse_lines(report.warehouse),
+        *warehouse_lines(report.warehouse),
     ]
     codes = _ingest_code(report.ingest, strict=strict), _flatten_code(report.flatten, strict=strict)
     return Outcome(
@@ -149,7 +149,8 @@ def _flatten_lines(report: FlattenReport) -> Iterator[tuple[str, str]]:
         yield "", f"{amount(report.unmapped, 'key')} no schema names: see unmapped_fields"
 
 
-def _warehouse_lines(report: WarehouseReport) -> Iterator[tuple[str, str]]:
+def warehouse_lines(report: WarehouseReport) -> Iterator[tuple[str, str]]:
+    """Yields what loading, checking and publishing did."""
     yield from _load_lines(report.load)
     yield from _check_lines(report.checks)
     yield from _publish_lines(report.publish)

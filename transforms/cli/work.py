@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transforms import pipeline
-from transforms.cli import render, rows
+from transforms.cli import proof, render, rows
+from transforms.cli.explain import explain_outcome
 from transforms.cli.options import Call
 from transforms.cli.outcome import Outcome
 from transforms.cli.progress import show_progress
+from transforms.cli.replay import replay_outcome
 from transforms.cli.status import status_outcome
+from transforms.cli.subtitles import subtitles_outcome
 from transforms.errors import ConfigurationError
+from transforms.selection import Selection
 
 STDIN = "-"
 
@@ -52,15 +56,54 @@ def load(call: Call) -> Outcome:
     return render.load_outcome(report)
 
 
+def replay(call: Call, selection: Selection, *, dry_run: bool) -> Outcome:
+    """Flattens jobs again with today's schemas."""
+    settings = call.settings
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.replay(settings, selection, dry_run=dry_run, progress=progress)
+    return replay_outcome(report)
+
+
 def import_files(call: Call, files: Sequence[Path], job_id: str | None) -> Outcome:
     """Lands saved replies."""
     report = pipeline.import_replies(call.settings, files, job_id=job_id)
     return render.import_outcome(report, strict=call.strict)
 
 
+def fetch_subtitles(call: Call, *, again: bool) -> Outcome:
+    """Archives subtitle files."""
+    settings = call.settings
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.fetch_subtitles(settings, again=again, progress=progress)
+    return subtitles_outcome(report, strict=call.strict)
+
+
+def explain(call: Call, table: str, keys: Sequence[str], limit: int | None) -> Outcome:
+    """Leads a row back to the reply it was made of."""
+    explained = pipeline.explain(call.settings, table, keys)
+    return explain_outcome(explained, as_json=call.as_json, limit=limit)
+
+
 def status(call: Call) -> Outcome:
     """Tells where everything stands."""
     return status_outcome(pipeline.status(call.settings))
+
+
+def verify(call: Call) -> Outcome:
+    """Compares the lake with raw."""
+    with show_progress(verbose=call.verbose) as progress:
+        report = pipeline.verify(call.settings, progress=progress)
+    return proof.verify_outcome(report, strict=call.strict)
+
+
+def drift(call: Call, kind: str | None) -> Outcome:
+    """Tells where results differ from the schemas.
+
+    Raises:
+        ConfigurationError: No schema has such a Type.
+    """
+    name = pipeline.type_name(call.settings, kind) if kind is not None else None
+    return proof.drift_outcome(pipeline.drift(call.settings, name), strict=call.strict)
 
 
 def query(

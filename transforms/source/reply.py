@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from transforms.errors import RetryableError
+from transforms.reply_shape import read_shape
 from transforms.source.errors import (
     Failure,
     ServiceError,
@@ -154,7 +155,7 @@ def _error_code(envelope: dict[str, Any]) -> str | None:
 
 
 def _envelope(body: bytes) -> dict[str, Any]:
-    """Returns the reply's object, or an empty one when the reply is another JSON value.
+    """Returns the reply in its one form, or an empty one when it is another JSON value.
 
     Raises:
         ValueError: The reply does not hold one whole JSON value, so asking again may help.
@@ -163,7 +164,7 @@ def _envelope(body: bytes) -> dict[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = _leniently(body)
-    return value if isinstance(value, dict) else {}
+    return read_shape(value).reply if isinstance(value, dict) else {}
 
 
 def _leniently(body: bytes) -> object:

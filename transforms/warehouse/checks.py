@@ -1,24 +1,22 @@
 """Checks of the build before it is published: each returns failing rows, none when all is well.
 
-Some are SQL files in `sql/checks/`; those that hold for every table (keys, parents, counts, times,
-scores) are derived from the layouts. Severity `fail` stops the publish, `warn` only tells.
+Some are SQL files in `sql/checks/`; those that hold for every table are derived from the layouts.
+Severity `fail` stops the publish, `warn` only tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 
 from transforms import paths
 from transforms.contract import Contracts
 from transforms.errors import CognitionError, ConfigurationError
-from transforms.layout import Table
 from transforms.warehouse.build import content_digest, open_build
-from transforms.warehouse.ddl import CHECK_FAILURES, INDEXED, quote
+from transforms.warehouse.ddl import CHECK_FAILURES
+from transforms.warehouse.derived import Check, Severity, derive_checks
 from transforms.warehouse.duck import (
     DEFAULT_THREADS,
     META,
@@ -29,18 +27,6 @@ from transforms.warehouse.duck import (
 )
 
 KEPT_ROWS = 100
-
-Severity = Literal["fail", "warn"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check; `sql` returns the rows that fail it."""
-
-    name: str
-    severity: Severity
-    description: str
-    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +109,6 @@ def read_checks(folder: Path | None = None) -> list[Check]:
     return [_parse_check(file) for file in sorted(folder.glob("*.sql"))]
 
 
-def derive_checks(contracts: Contracts) -> Iterator[Check]:
-    """Yields the checks that the layouts of the tables imply."""
-    roots = [contract.root for contract in contracts.distinct]
-    yield from _check_parents(contracts.system["jobs"], _of_jobs(contracts))
-    yield from _check_parents(contracts.system["results"], roots)
-    yield _check_result_rows([t for root in roots for t in root.walk()])
-    for table in contracts.tables.values():
-        if table.name not in INDEXED:
-            yield _check_keys(table)
-        yield from _check_parents(table, table.children)
-        yield from (_check_count(table, child) for child in table.children)
-        yield from _check_values(table)
-
-
-def _of_jobs(contracts: Contracts) -> list[Table]:
-    return [t for t in contracts.system.values() if t.name != "jobs" and t.keys[0].name == "job_id"]
-
-
 def _parse_check(file: Path) -> Check:
     text = file.read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
@@ -151,84 +119,6 @@ def _parse_check(file: Path) -> Check:
     if severity == "warn":
         return Check(file.stem, "warn", question, text)
     raise ConfigurationError(f"{file} must begin with `-- severity: fail` or `-- severity: warn`")
-
-
-def _check_keys(table: Table) -> Check:
-    """Groups hashes first: on 10 million rows 1.5 s, where grouping the keys took 3.8 s."""
-    keys = _names(table)
-    sql = f"""
-        SELECT {keys}, count(*) AS rows_count FROM {quote(table.name)}
-        WHERE hash({keys}) IN (
-            SELECT hash({keys}) FROM {quote(table.name)} GROUP BY 1 HAVING count(*) > 1
-        )
-        GROUP BY ALL HAVING count(*) > 1
-    """  # noqa: S608 - names of the schemas, quoted
-    return Check(f"key:{table.name}", "fail", f"Does each key of {table.name} occur once?", sql)
-
-
-def _check_parents(parent: Table, children: Iterable[Table]) -> Iterator[Check]:
-    for child in children:
-        sql = f"""
-            SELECT {_names(child, "c")} FROM {quote(child.name)} AS c
-            ANTI JOIN {quote(parent.name)} AS p USING ({_names(parent)})
-        """  # noqa: S608 - names of the schemas, quoted
-        question = f"Has each row of {child.name} its row in {parent.name}?"
-        yield Check(f"parent:{child.name}", "fail", question, sql)
-
-
-def _check_count(parent: Table, child: Table) -> Check:
-    count = next(c.name for c in parent.columns if c.kind == "count" and c.path == child.path)
-    sql = f"""
-        SELECT job_id, result_index, sum(counted) AS in_source, sum(found) AS found
-        FROM (
-            SELECT job_id, result_index, {quote(count)} AS counted, 0 AS found
-            FROM {quote(parent.name)} WHERE {quote(count)} > 0
-            UNION ALL
-            SELECT job_id, result_index, 0, count(*) FROM {quote(child.name)} GROUP BY ALL
-            UNION ALL
-            SELECT job_id, result_index, 0, count(*) FROM quarantine
-            WHERE scope = 'row' AND table_name = '{child.name}' GROUP BY ALL
-        )
-        GROUP BY ALL HAVING sum(counted) <> sum(found)
-    """  # noqa: S608 - names of the schemas, quoted
-    question = f"Is each of the {parent.name}.{count} a row of {child.name} or in quarantine?"
-    return Check(f"count:{child.name}", "fail", question, sql)
-
-
-def _check_result_rows(tables: list[Table]) -> Check:
-    found = " UNION ALL ".join(
-        f"SELECT job_id, result_index, count(*) AS found FROM {quote(t.name)} GROUP BY ALL"  # noqa: S608 - quoted
-        for t in tables
-    )
-    sql = f"""
-        SELECT r.job_id, r.result_index, r.rows_count, coalesce(sum(f.found), 0) AS found
-        FROM results AS r LEFT JOIN ({found}) AS f USING (job_id, result_index)
-        GROUP BY ALL HAVING coalesce(r.rows_count, 0) <> coalesce(sum(f.found), 0)
-    """  # noqa: S608 - names of the schemas, quoted
-    return Check("result_rows", "fail", "Has each result the rows it was loaded with?", sql)
-
-
-def _check_values(table: Table) -> Iterator[Check]:
-    names = {column.name for column in table.columns}
-    if {"start_seconds", "end_seconds"} <= names:
-        sql = f"""
-            SELECT {_names(table)}, start_seconds, end_seconds FROM {quote(table.name)}
-            WHERE start_seconds > end_seconds
-        """  # noqa: S608 - names of the schemas, quoted
-        question = f"Does each row of {table.name} end after it starts?"
-        yield Check(f"times:{table.name}", "warn", question, sql)
-    if "score" in names:
-        sql = f"""
-            SELECT {_names(table)}, score FROM {quote(table.name)}
-            WHERE score NOT BETWEEN -1 AND 1
-        """  # noqa: S608 - names of the schemas, quoted
-        question = f"Is each score of {table.name} between -1 and 1?"
-        yield Check(f"scores:{table.name}", "warn", question, sql)
-
-
-def _names(table: Table, alias: str | None = None) -> str:
-    prefix = f"{alias}." if alias else ""
-    return ", ".join(prefix + quote(key.name) for key in table.keys)
 
 
 def _run_check(connection: Connection, check: Check) -> CheckResult:

@@ -20,6 +20,12 @@ from transforms.warehouse.duck import META, Connection, fetch
 INDEXED = frozenset({"batches", "jobs", "results"})
 CHECK_FAILURES = "check_failures"
 
+# A link up to its query, and the query; in JSON text, slashes and more may be escaped.
+_ESCAPED = r"\\+(?:/|u[0-9A-Fa-f]{4})"
+_LINK = (
+    rf"(?i)(https?:(?:\\*/){{2}}(?:[^\s\"'<>?\\]|{_ESCAPED})*?)"
+    rf"(?:\?|\\+u003[Ff])(?:[^\s\"'<>\\]|{_ESCAPED})*"
+)
 _TYPES = {
     pa.string(): "VARCHAR",
     pa.int32(): "INTEGER",
@@ -90,6 +96,11 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """Returns a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def without_queries(column: str) -> str:
+    """Returns SQL for a text column in which links end where their query, or signature, begins."""
+    return f"regexp_replace({quote(column)}, {literal(_LINK)}, '\\1?...', 'g')"
 
 
 def column_comment(column: Column) -> str:
@@ -166,7 +177,8 @@ def _alter_table(table: Table, found: Found) -> Iterator[str]:
 
 
 def _columns(table: Table) -> tuple[Column, ...]:
-    return (*table.keys, *table.columns)
+    """Returns the columns the warehouse has: signed links, which open files, stay in the lake."""
+    return (*table.keys, *(column for column in table.columns if column.private != "all"))
 
 
 def _comment_table(table: Table) -> str:

@@ -6,7 +6,7 @@ deleted at any time: the lake makes it again, row for row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ from transforms.warehouse.build import (
     record_lake,
     require_lake,
 )
-from transforms.warehouse.ddl import quote
+from transforms.warehouse.ddl import quote, without_queries
 from transforms.warehouse.duck import (
     DEFAULT_THREADS,
     LACKS,
@@ -209,11 +209,20 @@ def _delete_rows(
                     f"DELETE FROM {quote(name)} "  # noqa: S608 - a table of the schemas, quoted
                     "WHERE job_id IN (SELECT d.job_id FROM deleted_jobs AS d)",
                 )
-    fetch(connection, "DELETE FROM batches WHERE batch_id = $batch", {"batch": batch_id})
+    for name in _batch_tables(contracts):
+        fetch(
+            connection,
+            f"DELETE FROM {quote(name)} WHERE batch_id = $batch",  # noqa: S608 - as above
+            {"batch": batch_id},
+        )
 
 
 def _job_tables(contracts: Contracts) -> list[str]:
     return [t.name for t in contracts.tables.values() if t.keys[0].name == "job_id"]
+
+
+def _batch_tables(contracts: Contracts) -> list[str]:
+    return [t.name for t in contracts.tables.values() if t.keys[0].name == "batch_id"]
 
 
 def _refuse_shared_jobs(connection: Connection, batch_id: str, incoming: pa.Table) -> None:
@@ -236,16 +245,24 @@ def _insert_rows(
 ) -> None:
     if file.table not in contracts.tables or file.table == "batches":
         raise LoadError(f"{file.path}: the schemas have no table {file.table}: run the newest code")
-    _insert_table(connection, file.table, rows, file.path)
+    by_name = {column.name: column for column in contracts.tables[file.table].columns}
+    private = {name: by_name[name].private for name in rows.column_names if name in by_name}
+    public = rows.select([name for name in rows.column_names if private.get(name) != "all"])
+    links = [name for name, what in private.items() if what == "links"]
+    _insert_table(connection, file.table, public, file.path, links)
 
 
-def _insert_table(connection: Connection, table: str, rows: pa.Table, place: str) -> None:
-    """Inserts by name: a column the file lacks is NULL."""
+def _insert_table(
+    connection: Connection, table: str, rows: pa.Table, place: str, links: Sequence[str] = ()
+) -> None:
+    """Inserts by name: a column the file lacks is NULL; `links` are texts that may hold some."""
+    cleaned = ", ".join(f"{without_queries(name)} AS {quote(name)}" for name in links)
+    columns = f"* REPLACE ({cleaned})" if cleaned else "*"
     with registered(connection, "incoming_rows", rows):
         try:
             inserted = fetch(
                 connection,
-                f"INSERT INTO {quote(table)} BY NAME SELECT * FROM incoming_rows",  # noqa: S608 - quoted
+                f"INSERT INTO {quote(table)} BY NAME SELECT {columns} FROM incoming_rows",  # noqa: S608 - quoted
             )
         except LACKS:
             raise

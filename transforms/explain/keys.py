@@ -1,0 +1,92 @@
+"""Reads which row someone asks for: a table's name and the values of its key columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from transforms.contract import Contracts
+from transforms.errors import ConfigurationError
+from transforms.layout import Column, Table
+from transforms.ledger import is_job_id
+from transforms.plain import plain
+
+Keys = dict[str, str | int]
+
+_MOST = 2**31 - 1
+_SHOWN = 24
+
+
+class NoSuchRowError(ConfigurationError):
+    """The reply does not make the row that is asked for."""
+
+
+def find_table(contracts: Contracts, name: str) -> Table:
+    """Returns a table by its name.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if (table := contracts.tables.get(name)) is None:
+        remedy = near(name, contracts.tables) or (
+            '`cognition query "FROM dictionary"` lists the tables'
+        )
+        raise ConfigurationError(f"no table {plain(name, _SHOWN)!r}: {remedy}")
+    return table
+
+
+def read_keys(table: Table, given: Sequence[str]) -> Keys:
+    """Returns the values of a table's key columns by name.
+
+    Args:
+        table: The table.
+        given: Values in the order of its key columns, or as `name=value`.
+
+    Raises:
+        ConfigurationError: Too few or too many are given, one twice, or one cannot be read.
+    """
+    names = [column.name for column in table.keys]
+    pairs = [text.partition("=") for text in given]
+    named = {name for name, sign, _ in pairs if sign and name in names}
+    waiting = iter([name for name in names if name not in named])
+    found: dict[str, str] = {}
+    for text, (first, sign, rest) in zip(given, pairs, strict=True):
+        is_named = bool(sign) and first in names
+        if text.startswith("--"):
+            raise ConfigurationError(
+                f"no such option: {plain(text, _SHOWN)}; see `cognition explain --help`"
+            )
+        name = first if is_named else next(waiting, "")
+        if not name or name in found:
+            raise ConfigurationError(f"{_keyed(table)}: more is given, drop the rest")
+        found[name] = rest if is_named else text
+    if missing := [name for name in names if name not in found]:
+        raise ConfigurationError(f"{_keyed(table)}: {' and '.join(missing)} must be given, too")
+    return {column.name: _value(table, column, found[column.name]) for column in table.keys}
+
+
+def near(name: str, names: Iterable[str]) -> str | None:
+    """Returns a question for names that look like one that is none, or None.
+
+    >>> near("video_tag", ["video_tags", "jobs"])
+    'did you mean video_tags?'
+    """
+    found = get_close_matches(name, list(names), 3, 0.8)
+    return f"did you mean {' or '.join(found)}?" if found else None
+
+
+def _value(table: Table, column: Column, text: str) -> str | int:
+    if pa.types.is_integer(column.type):
+        if not (text.isascii() and text.isdecimal() and int(text[:12]) <= _MOST):
+            shown = f"{column.name} {plain(text, _SHOWN)!r}"
+            raise ConfigurationError(f"{shown} is no position, 0 or more; {_keyed(table)}")
+        return int(text)
+    if column.name == "job_id" and ("://" in text or not is_job_id(text)):
+        raise ConfigurationError(f"{text[:12]!r} is no job id; {_keyed(table)}")
+    return text
+
+
+def _keyed(table: Table) -> str:
+    return f"{table.name} is keyed by {' '.join(column.name for column in table.keys)}"

@@ -1,0 +1,153 @@
+"""Which jobs of the lake to replay, and the batches that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from transforms import lake
+from transforms.commit import Plan, batch_lock
+from transforms.contract import Contracts
+from transforms.errors import ConfigurationError
+from transforms.storage import Storage, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which jobs of the lake to replay: those that meet all that is given.
+
+    Attributes:
+        jobs: One of these jobs.
+        types: With a result, or with `quarantined` a part in quarantine, of one of these Types.
+        since: With a reply of this time, in UTC, or later.
+        quarantined: With a part in quarantine.
+    """
+
+    jobs: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    since: datetime | None = None
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a selection found.
+
+    Attributes:
+        batches: Batches that hold selected jobs.
+        jobs: Number of selected jobs.
+        missing: Jobs asked for by id that no batch holds.
+    """
+
+    batches: frozenset[str]
+    jobs: int
+    missing: tuple[str, ...]
+
+
+def parse_since(text: str) -> datetime:
+    """Returns a date, or date and time, as a time in UTC.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            "--since takes a date such as 2026-01-31, or 2026-01-31T12:00:00, in UTC"
+        ) from None
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+
+
+def type_names(types: Iterable[str], contracts: Contracts) -> frozenset[str]:
+    """Returns the wire names, aliases among them, of some Types.
+
+    Raises:
+        ConfigurationError: No schema has one of them.
+    """
+    names: set[str] = set()
+    for name in types:
+        if name not in contracts.types:
+            known = ", ".join(contract.type for contract in contracts.distinct)
+            raise ConfigurationError(
+                f"no schema has the Type {name[:40]!r}: give one of {known}, or add its schema to "
+                "the folder COGNITION_SCHEMAS names"
+            )
+        contract = contracts.types[name]
+        names |= {contract.type, *contract.aliases}
+    return frozenset(names)
+
+
+def select(
+    storage: Storage,
+    plan: Plan,
+    selection: Selection,
+    names: frozenset[str],
+    *,
+    dry_run: bool,
+) -> Selected:
+    """Returns what a selection finds among the committed batches.
+
+    A batch that another process is just making is waited for, but for a dry run.
+
+    Args:
+        storage: The lake.
+        plan: What is committed.
+        selection: What to look for.
+        names: Wire names of the selection's Types, see `type_names`.
+        dry_run: Write nothing, not even a lock.
+
+    Raises:
+        LakeFormatError: A file of the lake is damaged.
+        RetryableError: With `dry_run`: a batch is just being made again.
+    """
+    batches: set[str] = set()
+    missing, count = dict.fromkeys(selection.jobs), 0
+    for batch_id in sorted({*plan.commits, *map(name_of, plan.inputs)}):
+        with lock_unless_dry(storage, batch_id, dry_run=dry_run):
+            commit = lake.read_commit(storage, batch_id)
+            if commit is None:
+                continue
+            found, held = _selected_jobs(storage, commit, selection, names)
+        for job in missing.keys() & held:
+            del missing[job]
+        count += len(found)
+        batches |= {batch_id} if found else set()
+    return Selected(frozenset(batches), count, tuple(missing))
+
+
+def _selected_jobs(
+    storage: Storage, commit: lake.Commit, selection: Selection, names: frozenset[str]
+) -> tuple[set[str], set[str]]:
+    """Returns the selected jobs of a batch, and all of them."""
+    rows = _values(storage, commit, "jobs", "job_id", "queried_at")
+    held = {job for job, _ in rows}
+    found = {job for job, at in rows if selection.since is None or at >= selection.since}
+    if selection.jobs:
+        found &= set(selection.jobs)
+    if found and selection.quarantined:
+        parts = _values(storage, commit, "quarantine", "job_id", "type")
+        found &= {job for job, kind in parts if not names or kind in names}
+    elif found and names:
+        results = _values(storage, commit, "results", "job_id", "type")
+        found &= {job for job, kind in results if kind in names}
+    return found, held
+
+
+def _values(
+    storage: Storage, commit: lake.Commit, table: str, *columns: str
+) -> list[tuple[Any, ...]]:
+    """Returns some columns of a table of a batch, row by row."""
+    files = [file for file in commit.files if file.table == table]
+    rows = [lake.read_rows(storage, commit, file, columns) for file in files]
+    return [row for each in rows for row in zip(*(c.to_pylist() for c in each), strict=True)]
+
+
+def lock_unless_dry(
+    storage: Storage, batch_id: str, *, dry_run: bool
+) -> AbstractContextManager[object]:
+    """Returns the lock of a batch; a dry run takes none, as it would leave a file."""
+    return nullcontext() if dry_run else batch_lock(storage, batch_id)

@@ -1,0 +1,194 @@
+"""Fetches every subtitle file the lake names and does not hold, and archives what came.
+
+What is missing is derived: links in committed `subtitle_files`, less what the archive knows. A file
+that is gone is not asked for again, nor is one that was refused, as long as the rules are the same;
+one that failed for a passing reason is tried again next time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import lake, raw
+from transforms.reports import Progress, SubtitleReport
+from transforms.settings import Settings
+from transforms.storage import Storage
+from transforms.subtitles import archive
+from transforms.subtitles.archive import ARCHIVED, REFUSED, Entry, Fetched
+from transforms.subtitles.fetch import Download, FetchLimits, Network, fetch
+from transforms.subtitles.guard import parse_hosts
+from transforms.subtitles.links import TABLE, FileKey, digest_of, links_in
+
+VALID = timedelta(days=180)
+"""How long a link lives, from the end of its job; we know when the job was asked about, later."""
+SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file to fetch; `queried_at` is when its job was asked about, UTC without a zone."""
+
+    key: FileKey
+    url: str = field(repr=False)
+    queried_at: datetime
+
+    @property
+    def url_sha256(self) -> str:
+        """Returns what the link is known by."""
+        return digest_of(self.url)
+
+    @property
+    def dies_by(self) -> datetime:
+        """Returns when the link is dead at the latest."""
+        return self.queried_at + VALID
+
+
+@dataclass(slots=True)
+class _Tally:
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    failed: list[Target] = field(default_factory=list)
+
+
+def collect(
+    storage: Storage, settings: Settings, progress: Progress, network: Network, *, again: bool
+) -> SubtitleReport:
+    """Fetches and archives what is missing; see `pipeline.fetch_subtitles`."""
+    limits = FetchLimits(
+        hosts=parse_hosts(settings.subtitle_hosts),
+        max_bytes=settings.subtitle_max_bytes,
+        total_seconds=settings.subtitle_timeout_seconds,
+    )
+    rules = f"hosts {settings.subtitle_hosts}; max_bytes {settings.subtitle_max_bytes}"
+    known = archive.newest_entries(archive.read_index(storage))
+    targets = list_targets(storage)
+    wanted = [
+        target
+        for target in targets
+        if not _is_settled(known.get((target.key, target.url_sha256)), target, rules, again=again)
+    ]
+    tally = _Tally()
+    progress("subtitles", 0, len(wanted))
+    downloads = _told(
+        _download(wanted, limits, network, settings.subtitle_concurrency), progress, len(wanted)
+    )
+    fetched = _fetched(downloads, rules, tally)
+    files = tuple(archive.write_files(storage, fetched, settings.batch_bytes))
+    return _report(targets, wanted, known, tally, files)
+
+
+def list_targets(storage: Storage) -> list[Target]:
+    """Returns every subtitle file that committed results name, those that die first in front."""
+    newest = raw.newest_rows(raw.read_index(storage))
+    found: dict[tuple[FileKey, str], Target] = {}  # a job on the move is in two batches
+    for commit in lake.read_commits(storage).values():
+        for file in commit.files:
+            if file.table == TABLE:
+                for key, link in links_in(_read_rows(storage, file.path)):
+                    if (reply := newest.get(key.job_id)) is not None:
+                        found[key, digest_of(link)] = Target(key, link, reply.queried_at)
+    return sorted(found.values(), key=lambda target: (target.queried_at, target.key))
+
+
+def _read_rows(storage: Storage, path: str) -> list[dict[str, object]]:
+    try:
+        content = storage.read(path)
+    except FileNotFoundError:  # its batch is just being made again: the next run sees it
+        return []
+    rows: list[dict[str, object]] = pq.ParquetFile(pa.BufferReader(content)).read().to_pylist()
+    return rows
+
+
+def _is_settled(entry: Entry | None, target: Target, rules: str, *, again: bool) -> bool:
+    """Tells whether there is no use in asking for a file."""
+    if entry is None:
+        return False
+    if entry.outcome == ARCHIVED:
+        return True
+    if again or entry.fetched_at < target.queried_at:  # a newer reply signed the link anew
+        return False
+    return entry.outcome != REFUSED or entry.rules == rules
+
+
+def _download(
+    targets: Sequence[Target], limits: FetchLimits, network: Network, concurrency: int
+) -> Iterator[tuple[Target, Download]]:
+    """Yields each file in order; few are held at once, however many there are."""
+    window: deque[tuple[Target, Future[Download]]] = deque()
+    pool = ThreadPoolExecutor(concurrency, "subtitles")
+    try:
+        for target in targets:
+            window.append((target, pool.submit(fetch, target.url, limits, network)))
+            if len(window) > concurrency:
+                first, future = window.popleft()
+                yield first, future.result()
+        for first, future in window:
+            yield first, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _told(
+    downloads: Iterable[tuple[Target, Download]], progress: Progress, total: int
+) -> Iterator[tuple[Target, Download]]:
+    for done, each in enumerate(downloads, start=1):
+        progress("subtitles", done, total)
+        yield each
+
+
+def _fetched(
+    downloads: Iterable[tuple[Target, Download]], rules: str, tally: _Tally
+) -> Iterator[Fetched]:
+    """Counts the downloads and yields those there is nothing more to ask about."""
+    for target, download in downloads:
+        tally.outcomes[download.outcome] += 1
+        tally.bytes += len(download.body)
+        if download.reason:
+            tally.reasons[download.reason] += 1
+        if download.outcome == "failed":
+            tally.failed.append(target)
+            continue
+        yield Fetched(
+            key=target.key,
+            url_sha256=target.url_sha256,
+            fetched_at=datetime.now(UTC),
+            outcome=download.outcome,
+            http_status=download.http_status,
+            reason=download.reason or None,
+            rules=rules if download.outcome == REFUSED else None,
+            body=download.body if download.outcome == ARCHIVED else None,
+        )
+
+
+def _report(
+    targets: Sequence[Target],
+    wanted: Sequence[Target],
+    known: Mapping[tuple[FileKey, str], Entry],
+    tally: _Tally,
+    files: tuple[str, ...],
+) -> SubtitleReport:
+    held = [entry for t in targets if (entry := known.get((t.key, t.url_sha256))) is not None]
+    dies_by = min((target.dies_by for target in tally.failed), default=None)
+    soon = datetime.now(UTC).replace(tzinfo=None) + SOON
+    return SubtitleReport(
+        known=len(targets),
+        held=sum(entry.outcome == ARCHIVED for entry in held),
+        lost=len(targets) - len(wanted) - sum(entry.outcome == ARCHIVED for entry in held),
+        archived=tally.outcomes[ARCHIVED],
+        expired=tally.outcomes["expired"],
+        refused=tally.outcomes[REFUSED],
+        failed=tally.outcomes["failed"],
+        bytes=tally.bytes,
+        reasons=dict(tally.reasons.most_common()),
+        dying=sum(target.dies_by <= soon for target in tally.failed),
+        dies_by=dies_by.isoformat() if dies_by else None,
+        archive_files=files,
+    )

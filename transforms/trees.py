@@ -1,0 +1,131 @@
+"""Lays recursive parts of a document out as rows: one a node, numbered from the top down.
+
+A tree of any width becomes one array of nodes with the number of the node above. A node that was
+set aside keeps its number and those below it theirs: numbers do not depend on what is valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.compile import DEPTH, PARENT, SIBLING
+from transforms.findings import Path
+from transforms.layout import Table
+
+MAX_TREE_DEPTH = 32
+"""Levels a tree may have; the service states 4. A deeper node is set aside with all below it."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One tree in a document: the object and key that hold it, its table, and its path."""
+
+    holder: Row
+    key: str
+    table: Table
+    path: Path
+
+    @property
+    def nodes(self) -> list[Any]:
+        """Returns the nodes at the top; none where the value is no array."""
+        found = self.holder[self.key]
+        return found if isinstance(found, list) else []
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: its value, the number of the node above, its level, and its path in the tree."""
+
+    value: Any
+    parent: int | None
+    depth: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A tree with its nodes in the order of their numbers, as they were before any was cut."""
+
+    tree: Tree
+    nodes: tuple[Node, ...]
+
+
+def has_trees(table: Table) -> bool:
+    """Tells whether a table or one below it is made of trees."""
+    return any(each.kind == "tree" for each in table.walk())
+
+
+def find_trees(table: Table, row: Any, path: Path = ()) -> Iterator[Tree]:  # noqa: ANN401 - any JSON
+    """Yields the trees in a row of `table` and in what lies below it."""
+    for child in table.children:
+        if not has_trees(child):
+            continue
+        *way, key = child.path
+        holder = row
+        for step in way:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or holder.get(key) is None:
+            continue
+        place = (*path, *child.path)
+        if child.kind == "tree":
+            yield Tree(holder, key, child, place)
+        elif child.kind == "object":
+            yield from find_trees(child, holder[key], place)
+        elif isinstance(holder[key], list):
+            for position, element in enumerate(holder[key]):
+                yield from find_trees(child, element, (*place, position))
+
+
+def number_nodes(tree: Tree) -> Numbered:
+    """Returns the nodes of a tree from the top down, each before those below it."""
+    nodes: list[Node] = []
+    waiting = [Node(node, None, 0, (at,)) for at, node in enumerate(tree.nodes)][::-1]
+    while waiting:
+        node = waiting.pop()
+        number = len(nodes)
+        nodes.append(node)
+        below = _below(node.value, tree.table.tree_key)
+        waiting += [
+            Node(inner, number, node.depth + 1, (*node.path, tree.table.tree_key, at))
+            for at, inner in enumerate(below)
+        ][::-1]
+    return Numbered(tree, tuple(nodes))
+
+
+def too_deep(numbered: Numbered) -> Iterator[Path]:
+    """Yields the paths of the topmost nodes that lie deeper than a tree may be."""
+    for node in numbered.nodes:
+        if node.depth == MAX_TREE_DEPTH:
+            yield (*numbered.tree.path, *node.path)
+
+
+def lay_out(numbered: Numbered) -> None:
+    """Puts the rows of the tree in its place; nodes cut out of it meanwhile are null."""
+    tree, key = numbered.tree, numbered.tree.table.tree_key
+    if not isinstance(tree.holder.get(tree.key), list):
+        return
+    rows: list[Row | None] = []
+    for node in numbered.nodes:
+        if not _is_there(tree.nodes, node.path):
+            rows.append(None)
+            continue
+        below = node.value.get(key)
+        place = {PARENT: node.parent, DEPTH: node.depth, SIBLING: node.path[-1]}
+        count = len(below) if isinstance(below, list) else None
+        rows.append({k: v for k, v in node.value.items() if k != key} | {key: count} | place)
+    tree.holder[tree.key] = rows
+
+
+def _below(node: Any, key: str) -> list[Any]:  # noqa: ANN401 - any JSON
+    below = node.get(key) if isinstance(node, dict) else None
+    return below if isinstance(below, list) else []
+
+
+def _is_there(nodes: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON
+    for part in path:
+        nodes = nodes[part] if nodes is not None else None
+    return isinstance(nodes, dict)

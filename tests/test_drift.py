@@ -14,6 +14,7 @@ from lake_kit import Landing, new_home
 
 from transforms import pipeline
 from transforms.cli import main
+from transforms.decode import decode_data
 from transforms.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -194,7 +195,7 @@ def test_verify_finds_what_a_row_does_not_give_back(
     """A value that came out otherwise is told with its job and place, and fails the command."""
     settings = new_home(tmp_path, [landing(0, success(result("Meta", {"title": "as sent"})))])
     pipeline.flatten(settings)
-    held = pipeline.verify.__globals__["verify_lake"].__globals__["decode_data"]
+    held = decode_data
 
     def otherwise(data: bytes, contract: object) -> tuple[str, bytes, Any]:
         form, line, document = held(data, contract)

@@ -130,6 +130,14 @@ def test_a_number_no_double_holds_costs_its_row(number: str) -> None:
     assert row["fragment"] == f'{{"from":{number}}}'
 
 
+def test_an_unknown_whole_number_of_any_length_is_kept_digit_by_digit() -> None:
+    """Keys nobody knows keep numbers that no parser of ours holds."""
+    batch = meta('{"title":"a","x":[123456789012345678901234567890,"1e5",1.5,1e300]}')
+    assert batch.rows("unmapped_fields", "pointer", "value") == [
+        ("/x", '[123456789012345678901234567890,"1e5",1.5,1e+300]')
+    ]
+
+
 def test_a_whole_number_may_be_written_as_a_fraction() -> None:
     """`10.0` is a whole number, as JSON Schema has it; 10.5 is none and costs its row."""
     corners = ("[10.0,1e1]", "[10.5,1]")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ import orjson
 from transforms.contract import Contract, Gate, follow
 from transforms.counting import count_elements
 from transforms.cutting import Cut, Violation, cut_rows, inexact_numbers, value_at, violations
+from transforms.decode import NotJsonError, decode_data
 from transforms.findings import Finding, Path, SourceForm, Unmapped, whole_finding
 from transforms.forms import Reshaped, SourcePaths, reshape, summarise
 from transforms.json_text import (
@@ -31,8 +33,7 @@ from transforms.json_text import (
 from transforms.layout import Schema
 from transforms.trees import MAX_TREE_DEPTH, find_trees, lay_out, number_nodes, too_deep
 
-TEXT = "text"
-"""Form of Data that is no JSON but the value itself, such as a bare link."""
+_EXPONENT = re.compile(r"\de\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,47 +134,6 @@ def _check_document(
     )
 
 
-class NotJsonError(ValueError):
-    """Data is no JSON; `form` is how it was sent."""
-
-    def __init__(self, form: str, message: str) -> None:
-        super().__init__(message)
-        self.form = form
-
-
-def decode_data(data: Any, contract: Contract) -> tuple[str, bytes, Any]:  # noqa: ANN401 - any JSON
-    """Returns the form of `Data`, its JSON text, and what that holds.
-
-    Raises:
-        NotJsonError: It is no JSON, and its Type has no text that may stand alone.
-    """
-    form = "string" if isinstance(data, str | bytes) else "object"
-    try:
-        line = _as_bytes(data)
-    except (ValueError, TypeError) as error:
-        raise NotJsonError(form, str(error)) from None
-    try:
-        document = orjson.loads(line)
-        if isinstance(document, str):
-            form, line = "string in a string", document.encode()
-            document = orjson.loads(line)
-    except ValueError as error:
-        if not contract.may_be_text:
-            raise NotJsonError(form, str(error)) from None
-        try:
-            text = line.decode()
-        except UnicodeDecodeError:
-            raise NotJsonError(form, str(error)) from None
-        return (TEXT if form == "string" else form), orjson.dumps(text), text
-    return form, line, document
-
-
-def _as_bytes(data: Any) -> bytes:  # noqa: ANN401 - any JSON
-    if isinstance(data, bytes):
-        return data
-    return data.encode() if isinstance(data, str) else orjson.dumps(data)
-
-
 def examine(document: Any, gate: Gate, text: bytes | None = None) -> Examined:  # noqa: ANN401 - a document is any JSON
     """Returns what of `document` keeps the contract; cuts invalid rows out of it in place.
 
@@ -210,7 +170,7 @@ def _examine(reshaped: Reshaped, gate: Gate, text: bytes | None, deep: list[Path
     if whole := tuple(finding for finding in findings if finding.scope == "result"):
         return Examined(None, whole)
     unmapped = (
-        Unmapped(to_pointer(place(path)), orjson.dumps(value).decode())
+        Unmapped(to_pointer(source := place(path)), _json_of(value, read, source))
         for path, value in unknown_keys(document, gate.schema)
     )
     return Examined(document, findings, tuple(unmapped))
@@ -248,6 +208,15 @@ def _reader(text: bytes | None) -> Callable[[Path], Any]:
         return None if text is None else json.loads(text)
 
     return lambda path: None if text is None else value_at(document(), path)
+
+
+def _json_of(value: Any, read: Callable[[Path], Any], source: Path) -> str:  # noqa: ANN401 - any JSON
+    """Returns a value as JSON, whole numbers too long for the parser digit by digit."""
+    text: str = orjson.dumps(value).decode()
+    if _EXPONENT.search(text) is None:
+        return text
+    exact = read(source)
+    return text if exact is None else json.dumps(exact, ensure_ascii=False, separators=(",", ":"))
 
 
 def _too_nested(whole: Any) -> Finding:  # noqa: ANN401 - any JSON

@@ -14,13 +14,14 @@ import pyarrow as pa
 from transforms import lake, raw
 from transforms.commit import make_plan, without_superseded
 from transforms.contract import Contracts
+from transforms.decode import decode_data
 from transforms.envelope import Item, read_reply
 from transforms.errors import ConfigurationError
 from transforms.json_text import to_pointer
 from transforms.reports import Progress, ResultDifference, VerifyReport, no_progress
 from transforms.storage import Storage
 from transforms.unflatten import FragmentCutError, Rebuilt, unflatten_batch
-from transforms.validate import decode_data, gc_paused
+from transforms.validate import gc_paused
 
 Path = tuple[str | int, ...]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from transforms.contract import Contract
 from transforms.counting import split_text
+from transforms.decode import TEXT, NotJsonError, decode_data
 from transforms.explain.keys import NoSuchRowError
 from transforms.findings import Path
 from transforms.forms import (
@@ -31,7 +32,6 @@ from transforms.layout import Table
 from transforms.locate import locate
 from transforms.reply_shape import ReplyShape
 from transforms.trees import Tree, number_nodes
-from transforms.validate import TEXT, NotJsonError, decode_data
 
 _FORM_NOTES = {
     "object": "Data is sent as JSON, not as a text of JSON",

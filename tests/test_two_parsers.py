@@ -6,7 +6,7 @@ import json
 
 import pytest
 from contract_kit import Batch, dumps, flatten, nested
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transforms.json_text import MAX_DEPTH
@@ -159,6 +159,7 @@ def test_a_whole_number_may_be_written_as_a_fraction() -> None:
         st.from_regex(r"\A-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?\Z"),
     )
 )
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_number_is_read_alike_or_set_aside(number: str) -> None:
     """However a number is written, the column holds what the validator saw, or no row does."""
     batch = speech(number)

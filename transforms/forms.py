@@ -67,12 +67,24 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Reshaped:
-    """A document in the schema's form; `left_over` is what a wrapper held beside its content."""
+    """A document in the schema's form.
+
+    Attributes:
+        document: The document.
+        sent: The same as it was written; not to be changed.
+        edits: What it took.
+        left_over: What a wrapper held beside its content.
+    """
 
     document: Any
+    sent: Any
     edits: tuple[Edit, ...] = ()
     left_over: tuple[Unmapped, ...] = ()
-    is_changed: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Tells whether the document is another one than what was sent."""
+        return self.document is not self.sent
 
 
 def compile_shape(schema: Schema) -> Shape | None:
@@ -103,7 +115,7 @@ def reshape(document: Any, shape: Shape) -> Reshaped:  # noqa: ANN401 - any JSON
         edits.append(Edit((), BARE))
         document = {shape.bare: document}
     made = _bring(document, shape, (), edits, left_over)
-    return Reshaped(made, tuple(edits), tuple(left_over), made is not sent)
+    return Reshaped(made, sent, tuple(edits), tuple(left_over))
 
 
 def to_source(path: Path, edits: Iterable[Edit]) -> Path:

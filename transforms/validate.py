@@ -96,7 +96,7 @@ def check_blob(data: Any, contract: Contract) -> Verdict:  # noqa: ANN401 - any 
     if not known and is_nested_deeper(document):
         return _nothing(contract, form, _too_nested(line))
     shape = None if known else contract.shape
-    reshaped = Reshaped(document) if shape is None else reshape(document, shape)
+    reshaped = Reshaped(document, document) if shape is None else reshape(document, shape)
     return _check_document(form, line, reshaped, contract, known=known)
 
 
@@ -108,9 +108,11 @@ def _check_document(
     counts = count_elements(contract.root, reshaped.document)  # before rows are cut out of it
     numbered = [number_nodes(tree) for tree in find_trees(contract.root, reshaped.document)]
     deep = [path for tree in numbered for path in too_deep(tree)]
+    if deep and is_nested_deeper(reshaped.document):  # what is accepted at once may have trees
+        return _nothing(contract, form, _too_nested(line))
     examined = Examined(reshaped.document)
     # Where trees are laid out the second parser reads what we write, and sees no key twice.
-    if deep or not known or (numbered and duplicate_key(line, reshaped.document) is not None):
+    if deep or not known or (numbered and duplicate_key(line, reshaped.sent) is not None):
         examined = _examine(reshaped, contract.gate, line, deep)
     if examined.document is None:
         return Verdict(None, form, counts.source, counts.none, examined.findings)
@@ -145,15 +147,15 @@ def examine(document: Any, gate: Gate, text: bytes | None = None) -> Examined:  
     """
     if gate.accepts_known.is_valid(document):
         return Examined(document)
-    return _examine(Reshaped(document), gate, text, [])
+    if is_nested_deeper(document):
+        return Examined(None, (_too_nested(document if text is None else text),))
+    return _examine(Reshaped(document, document), gate, text, [])
 
 
 def _examine(reshaped: Reshaped, gate: Gate, text: bytes | None, deep: list[Path]) -> Examined:
     """Examines a document that was not accepted at once, or that has trees that are too deep."""
     document = reshaped.document
-    if is_nested_deeper(document):
-        return Examined(None, (_too_nested(document if text is None else text),))
-    if text is not None and (key := duplicate_key(text)) is not None:
+    if text is not None and (key := duplicate_key(text, reshaped.sent)) is not None:
         message = f"the key {key!r} is given twice in one object"
         return Examined(None, (whole_finding("duplicate_key", message, text),))
     if reshaped.is_changed and not deep and gate.accepts_known.is_valid(document):

@@ -133,14 +133,18 @@ def read_data(
         start, end = locate(text, path)
         written = text[start:end]
     if contract is None:
-        return DataText(kind, written, form, pointer, Reshaped(None), is_text, is_json=not is_text)
+        return DataText(
+            kind, written, form, pointer, Reshaped(None, None), is_text, is_json=not is_text
+        )
     try:
         form, line, document = decode_data(data, contract)
     except NotJsonError:
-        return DataText(kind, written, form, pointer, Reshaped(None), is_text, is_json=not is_text)
+        return DataText(
+            kind, written, form, pointer, Reshaped(None, None), is_text, is_json=not is_text
+        )
     if form == "string in a string":
         written = line.decode()
-    reshaped, shapes = Reshaped(document), contract.shape
+    reshaped, shapes = Reshaped(document, document), contract.shape
     if shapes is not None:
         with suppress(TypeError):  # nested deeper than orjson writes: set aside whole
             reshaped = reshape(document, shapes)

@@ -69,17 +69,20 @@ def test_a_whole_batch_by_hand() -> None:
     assert batch.rows("unknown_results") == [
         {"job_id": "job-0", "result_index": 3, "type": "Music", "data": "[1]", "data_bytes": 3}
     ]
-    assert batch.rows("path_counts", "type", "path", "values_count") == [
-        ("ASR", "", 1),
-        ("ASR", "/details/*/content", 2),
-        ("ASR", "/lang", 1),
-        ("Meta", "", 2),
-        ("Meta", "/title", 2),
+    assert batch.rows("path_counts", "type", "path", "kind", "values_count") == [
+        ("ASR", "", "given", 1),
+        ("ASR", "/details/*/content", "given", 2),
+        ("ASR", "/details/*/content", "retyped", 1),
+        ("ASR", "/lang", "unmapped", 1),
+        ("Meta", "", "given", 2),
+        ("Meta", "", "set_aside", 1),
+        ("Meta", "/title", "given", 2),
+        ("Music", "", "set_aside", 1),
     ]
     assert batch.made.facts == {
         "jobs_count": 2,
         "results_count": 6,
-        "rows_count": 2 + 6 + 3 + 1 + 1 + 2 + 1 + 2 + 5,
+        "rows_count": 2 + 6 + 3 + 1 + 1 + 2 + 1 + 2 + 8,
         "quarantined_count": 3,
         "queried_from": "2026-01-15T12:00:00",
         "queried_to": "2026-01-15T12:01:00",

@@ -134,6 +134,28 @@ def test_import_takes_the_job_id_given(cli: Cli, tmp_path: Path) -> None:
     assert out.split() == ["job_id", "given", "own"]
 
 
+def test_drift_takes_types_as_replay_does(cli: Cli, home: str) -> None:
+    """--type of drift takes Types, aliases and reply, by comma or repeated; others are refused."""
+
+    def types(*words: str) -> set[str]:
+        code, out, _ = cli("drift", "--json", "--home", home, *words)
+        assert code == 0
+        return {row["type"] for row in json.loads(out)["drift"]}
+
+    assert types() == {"VideoLabel"}
+    assert types("--type", "Metadata, VideoLabel") == {"VideoLabel"}
+    assert types("--type", "Meta", "--type", "reply,VideoLabel") == {"VideoLabel"}
+    assert types("--type", "Meta,reply") == set()
+    code, _, err = cli("drift", "--type", "videolabel", "--home", home)
+    assert (code, one_line(err)) == (
+        2,
+        "error: no schema has the Type videolabel: did you mean VideoLabel?\n",
+    )
+    told = one_line(cli("drift", "--type", "Meta,Speech", "--home", home)[2])
+    assert "no schema has the Type Speech: give one of ASR, " in told
+    assert "VideoLabel, reply, or add its schema to the folder COGNITION_SCHEMAS names" in told
+
+
 def test_parameters_are_bound_not_formatted(cli: Cli, home: str) -> None:
     """`--param` gives a value to `$name`, whatever quotes it holds."""
     sql = "SELECT $word AS word, $more AS more"
@@ -468,20 +490,22 @@ def test_an_unreachable_object_store_is_one_line(cli: Cli, monkeypatch: pytest.M
 # --- used wrong on purpose --------------------------------------------------------------------
 
 MISUSES = [
-    ("nope", "No such command 'nope'"),
-    ("status extra", "unexpected extra argument(s) (extra)"),
-    ("status --nope", "No such option: --nope"),
-    ("ingest --rate fast", "Invalid value for '--rate'"),
+    ("nope", "error: no such command 'nope'; see `cognition --help`"),
+    ("status extra", "got unexpected extra argument(s) (extra); see `cognition status --help`"),
+    ("status --nope", "error: no such option: --nope"),
+    ("ingest --rate fast", "invalid value for '--rate'"),
     ("ingest --rate 0", "--rate: input should be greater than or equal to 0.001"),
     ("ingest --rate 1e-300", "--rate: input should be greater than or equal to 0.001"),
     ("ingest --rate nan", "--rate: input should be a finite number"),
     ("ingest --read-timeout inf", "--read-timeout: input should be a finite number"),
     ("ingest --read-timeout 1e300", "--read-timeout: input should be less than or equal to 3600"),
-    ("ingest --concurrency 1.5", "Invalid value for '--concurrency'"),
+    ("ingest --concurrency 1.5", "invalid value for '--concurrency'"),
     ("ingest --concurrency=999", "--concurrency: input should be less than or equal to 128"),
     ("ingest --protocol ftp", "--protocol: input should be 'https' or 'http'"),
-    ("ingest --access-key-secret x", "No such option: --access-key-secret"),
-    ("import", "Missing argument 'files'"),
+    ("ingest --access-key-secret x", "no such option: --access-key-secret"),
+    ("import", "missing argument 'files'; see `cognition import --help`"),
+    ("subtitles nope", "no such command 'nope'; see `cognition subtitles --help`"),
+    ("subtitles fetch --nope", "see `cognition subtitles fetch --help`"),
     ("import nowhere.json", "file 'nowhere.json' does not exist"),
     ("import .", "file '.' is a directory"),
     ("import a.json b.json --job-id j", "--job-id names the job of one file"),
@@ -497,8 +521,8 @@ MISUSES = [
     ("query --file empty.sql", "empty.sql is empty"),
     ("query --file latin.sql", "latin.sql is not UTF-8 text"),
     ("query --nope", "no such option: --nope"),
-    ("query SELECT --format xml", "Invalid value for '--format'"),
-    ("query SELECT --limit -1", "Invalid value for '--limit'"),
+    ("query SELECT --format xml", "invalid value for '--format'"),
+    ("query SELECT --limit -1", "invalid value for '--limit'"),
     ("status --lake nope://x", "cannot open the lake nope://x"),
 ]
 
@@ -625,6 +649,28 @@ def test_help_names_every_command_and_fits(cli: Cli) -> None:
     assert "Exit codes: 0 done" in out
     assert all(len(line) <= 80 for line in out.splitlines())
     assert cli()[:2] == (0, out)
+
+
+STRICT = {
+    "run": "Exit with 1 if jobs were quarantined, rejected, not answered.",
+    "import": "Exit with 1 if jobs were quarantined, rejected, not answered.",
+    "replay": "Exit with 1 if parts stay in quarantine or jobs were not found.",
+    "subtitles fetch": "Exit with 1 if a file was not archived.",
+    "verify": "Exit with 1 if a row was too long to compare.",
+    "drift": "Exit with 1 if anything differs.",
+    "load": None,
+}
+
+
+@pytest.mark.parametrize("command", STRICT)
+def test_strict_says_what_it_does_there(
+    command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command's help says which outcome of its own --strict minds, if it has one."""
+    monkeypatch.setenv("COLUMNS", "160")
+    _, out, _ = cli(*command.split(), "--help")
+    assert ("--strict" in out) is (STRICT[command] is not None)
+    assert (STRICT[command] or "") in out
 
 
 def test_version(cli: Cli) -> None:

@@ -316,7 +316,7 @@ def test_a_marker_says_what_was_flattened(tmp_path: Path) -> None:
         "meta_titles": 1,
         "asr_results": 1,
         "asr_segments": 1,
-        "path_counts": 6,  # Meta and its title, ASR and start, end and content of its segments
+        "path_counts": 8,  # Meta and its title, good and bad; ASR, its starts, ends and contents
     }
     assert report.rows == rows
     assert (report.jobs, report.results, report.quarantined) == (2, 3, 1)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import pyarrow as pa
 import pytest
 from lake_kit import Landing, lake_of, new_home, titled, tree
 
 from transforms import kept_tables, pipeline
 from transforms.compatibility import (
     Layout,
+    changed_meanings,
+    disclosures,
     from_document,
     incompatible_changes,
     layouts_of,
@@ -17,6 +22,7 @@ from transforms.compatibility import (
 )
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError, LakeFormatError
+from transforms.layout import Column, Table
 
 OLD = {
     "talks": Layout(("job_id",), {"job_id": "string", "title": "string", "seconds": "double"}),
@@ -91,6 +97,78 @@ def test_layouts_are_those_of_the_parquet_files() -> None:
         schema = table.arrow_schema
         assert layouts[name].columns == {f.name: str(f.type) for f in schema}
         assert ",".join(layouts[name].keys).encode() == schema.metadata[b"key"]
+
+
+TONE = Column("tone", pa.string(), "value", "T.", path=("tone",), unit="Hz", private="links")
+SONGS = Table("songs", "One row per song.", (), path=("songs",), columns=(TONE,))
+ALBUMS = Table("albums", "One row per album.", (), children=(SONGS,))
+
+
+def albums(songs: Table) -> Table:
+    """Returns albums with these songs."""
+    return replace(ALBUMS, children=(songs,))
+
+
+@pytest.mark.parametrize(
+    ("songs", "told"),
+    [
+        (SONGS, []),
+        (replace(SONGS, columns=(replace(TONE, description="Other.", private=""),)), []),
+        (replace(SONGS, columns=(TONE, replace(TONE, name="new"))), []),
+        (
+            replace(SONGS, columns=(replace(TONE, unit=None),)),
+            ["the unit of songs.tone was Hz and is now none"],
+        ),
+        (
+            replace(SONGS, columns=(replace(TONE, scale=1000),)),
+            ["the scale of songs.tone was 1 and is now 1000"],
+        ),
+        (
+            replace(SONGS, columns=(replace(TONE, path=("pitch",)),)),
+            ["the source of songs.tone was /songs/tone and is now /songs/pitch"],
+        ),
+        (
+            replace(SONGS, path=("tracks",)),
+            ["the source of songs.tone was /songs/tone and is now /tracks/tone"],
+        ),
+        (
+            replace(SONGS, columns=(replace(TONE, item=0),)),
+            ["the position in the source of songs.tone was none and is now 0"],
+        ),
+        (
+            replace(SONGS, columns=(replace(TONE, json_key="k"),)),
+            ["the key in the JSON text of songs.tone was none and is now k"],
+        ),
+        (
+            replace(SONGS, kind="split", separator=";"),
+            [
+                "the kind of songs.tone was value of array and is now value of split",
+                "the separator of songs.tone was none and is now ;",
+            ],
+        ),
+    ],
+)
+def test_another_meaning_of_a_column_is_told(songs: Table, told: list[str]) -> None:
+    """Unit, scale and source make the meaning; words, privacy and new columns leave it be."""
+    assert changed_meanings(ALBUMS, albums(songs)) == told
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("", "all", []),
+        ("links", "links", []),
+        ("links", "all", []),
+        ("links", "", ['songs.tone has x-private "links" and would have none']),
+        ("all", "links", ['songs.tone has x-private "all" and would have "links"']),
+    ],
+)
+def test_what_becomes_less_private_is_told(
+    was: Literal["", "links", "all"], now: Literal["", "links", "all"], told: list[str]
+) -> None:
+    """Of `all`, `links` and nothing, each is more private than the next."""
+    old, new = (replace(SONGS, columns=(replace(TONE, private=each),)) for each in (was, now))
+    assert disclosures([old], {"songs": new}) == told
 
 
 def test_a_document_holds_layouts_whole() -> None:

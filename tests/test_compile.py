@@ -313,6 +313,23 @@ def test_a_split_text_is_a_column_and_a_table() -> None:
     assert [(c.name, c.type, c.path) for c in tags.columns] == [("tag", pa.string(), ())]
 
 
+PAIR = {"type": "array", "minItems": 2, "maxItems": 2, "description": "P.", "x-unit": "ms"}
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"type": ["number", "null"], "description": "At.", "x-unit": "ms"},
+        {"items": {"type": "number"}, "x-columns": ["a", "b"], **PAIR},
+    ],
+    ids=["scalar", "pair"],
+)
+def test_milliseconds_are_whole(node: dict[str, Any]) -> None:
+    """A number with a fraction would not come back from seconds: the schema is refused."""
+    with pytest.raises(ConfigurationError, match="milliseconds need an integer: only whole ones"):
+        shop(at=node)
+
+
 def test_milliseconds_become_a_column_of_seconds() -> None:
     """Whole milliseconds are a DOUBLE in seconds; every other unit stays as it is."""
     late = {**SMALL, "maximum": 10**15, "x-unit": "ms", "x-column": "start_seconds"}

@@ -12,9 +12,16 @@ import pyarrow as pa
 import pytest
 from contract_kit import TYPES, copy_schemas, dumps, edit, flatten, result, success
 
-from transforms.contract import compile_gate, follow, load_contracts
+from transforms.contract import (
+    RESERVED_TABLES,
+    SYSTEM_TABLES,
+    compile_gate,
+    follow,
+    load_contracts,
+)
 from transforms.errors import ConfigurationError
-from transforms.paths import schemas_dir
+from transforms.paths import schemas_dir, sql_dir
+from transforms.warehouse.ddl import OWN_TABLES
 
 TEXT = {"type": ["string", "null"], "description": "Text."}
 
@@ -252,6 +259,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         edit_asr(**{"x-table": "jobs"}),
         "two schemas claim the table jobs: rename one",
     ),
+    "a table the warehouse makes": (
+        edit_asr(**{"x-table": "drift"}),
+        "the warehouse makes drift itself: give the schema another x-table",
+    ),
     "same column twice": (
         add_property("Message", TEXT),
         "asr_results has two columns message: give one an x-column",
@@ -287,6 +298,17 @@ def test_a_wrong_folder_is_refused(name: str, tmp_path: Path) -> None:
     spoil(folder)
     with pytest.raises(ConfigurationError, match=message):
         load_contracts(base=folder)
+
+
+def test_tables_the_code_fills_are_all_asked_for() -> None:
+    """Every shipped table of our own is filled by name, so a folder without it is refused."""
+    assert load_contracts().system.keys() == SYSTEM_TABLES
+
+
+def test_names_the_warehouse_takes_are_all_reserved() -> None:
+    """No schema may claim a table or view that the warehouse makes of its own."""
+    views = {file.stem for file in (sql_dir() / "system").glob("*.sql")}
+    assert {table.name for table in OWN_TABLES} | views == RESERVED_TABLES
 
 
 def test_a_file_without_the_ending_is_no_schema(tmp_path: Path) -> None:
@@ -547,3 +569,107 @@ def test_an_overlay_may_loosen_under_one_version(tmp_path: Path) -> None:
     contracts = load_contracts(overlay)
     assert contracts.types["ASR"].gate.accepts.is_valid({})
     assert not load_contracts().types["ASR"].gate.accepts.is_valid({})
+
+
+Change = Callable[[dict[str, Any]], object]
+COMMON = "common.schema.json"
+SUBTITLE = "results/subtitle.schema.json"
+
+
+def overlay_with(tmp_path: Path, name: str, change: Change, **keys: Any) -> Path:  # noqa: ANN401 - any JSON
+    """Returns an overlay of one shipped schema, some keys set and its properties changed."""
+    overlay = overlay_of(tmp_path, name)
+    schema = json.loads((overlay / name).read_bytes())
+    change(schema["properties"])
+    put(overlay / name, json.dumps(schema | keys))
+    return overlay
+
+
+def segment(properties: dict[str, Any]) -> dict[str, Any]:
+    """Returns what an ASR segment has."""
+    found: dict[str, Any] = properties["details"]["items"]["properties"]
+    return found
+
+
+def swap_times(properties: dict[str, Any]) -> None:
+    """Reads the start of a segment from its end and the other way round."""
+    found = segment(properties)
+    found["from"], found["to"] = found["to"], found["from"]
+
+
+MILLISECONDS = {"type": "integer", "minimum": 0, "maximum": 10**9, "x-unit": "ms"}
+OTHER_MEANINGS: dict[str, tuple[str, Change, str]] = {
+    "source": (
+        ASR,
+        swap_times,
+        "the source of asr_segments.start_seconds was /details/from and is now /details/to; ",
+    ),
+    "unit": (
+        ASR,
+        lambda properties: segment(properties)["from"].update({"x-unit": "Hz", "type": "number"}),
+        "the unit of asr_segments.start_seconds was s and is now Hz: add a new column beside it",
+    ),
+    "scale": (
+        ASR,
+        lambda properties: segment(properties)["from"].update(MILLISECONDS),
+        "the scale of asr_segments.start_seconds was 1 and is now 1000: add a new column",
+    ),
+    "source of a table": (
+        ASR,
+        lambda properties: properties.update(parts=properties.pop("details")),
+        "the source of asr_segments.content was /details/content and is now /parts/content",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_MEANINGS)
+def test_a_column_means_one_thing_under_one_version(tmp_path: Path, name: str) -> None:
+    """Another unit, scale or source is refused under the shipped version, taken under a raised."""
+    file, change, message = OTHER_MEANINGS[name]
+    with pytest.raises(ConfigurationError) as refused:
+        load_contracts(overlay_with(tmp_path / "same", file, change, required=[]))
+    assert message in str(refused.value)
+    assert "or raise the x-version of ASR above 1" in str(refused.value)
+    raised = overlay_with(tmp_path / "raised", file, change, required=[], **{"x-version": 2})
+    assert load_contracts(raised).types["ASR"].version == 2
+
+
+def test_columns_of_our_own_tables_mean_what_they_meant(tmp_path: Path) -> None:
+    """The tables the code fills have no version, so that none of their units may change."""
+    jobs = "tables/jobs.schema.json"
+    overlay = overlay_with(tmp_path, jobs, lambda own: own["body_bytes"].update({"x-unit": "px"}))
+    message = r"the unit of jobs\.body_bytes was bytes and is now px: our own tables have no x-ver"
+    with pytest.raises(ConfigurationError, match=message):
+        load_contracts(overlay)
+
+
+@pytest.mark.parametrize("now", [..., "links"])
+def test_what_is_private_stays_private(tmp_path: Path, now: Any) -> None:  # noqa: ANN401 - `...` stands for none
+    """A column that stays out of the warehouse is not brought in, whatever the version."""
+    overlay = overlay_of(tmp_path, COMMON, SUBTITLE)
+    edit(overlay / SUBTITLE, **{"x-version": 9})
+    definitions = json.loads((overlay / COMMON).read_bytes())["$defs"]
+    for node in definitions.values():
+        if node.get("x-private") == "all":
+            node["x-private"] = now
+    kept = {
+        name: {key: value for key, value in node.items() if value is not ...}
+        for name, node in definitions.items()
+    }
+    edit(overlay / COMMON, **{"$defs": kept})
+    with pytest.raises(ConfigurationError) as refused:
+        load_contracts(overlay)
+    would = "none" if now is ... else '"links"'
+    assert f'has x-private "all" and would have {would}' in str(refused.value)
+    assert "Keep x-private as it is in the shipped schemas" in str(refused.value)
+
+
+def test_what_is_public_may_become_private(tmp_path: Path) -> None:
+    """An overlay may keep more out of the warehouse than the shipped schema, under one version."""
+    overlay = overlay_with(
+        tmp_path,
+        ASR,
+        lambda properties: segment(properties)["content"].update({"x-private": "all"}),
+    )
+    columns = load_contracts(overlay).tables["asr_segments"].columns
+    assert [c.name for c in columns if c.private == "all"] == ["content"]

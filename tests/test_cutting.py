@@ -8,7 +8,9 @@ import orjson
 import pytest
 from contract_kit import TYPES, Example, Json, contract_of, counted, only, read_examples
 
+from transforms import validate
 from transforms.cutting import Violation, cut_rows, inexact_numbers, value_at, violations
+from transforms.errors import ConservationError
 from transforms.findings import Finding
 from transforms.validate import Verdict, check_blob
 
@@ -280,12 +282,12 @@ def test_inexact_numbers_are_found_in_known_fields_only() -> None:
         "x": [big],
     }
     schema = VIDEO.gate.schema
-    found = list(inexact_numbers(document, schema, schema, document.__getitem__))
+    found = list(inexact_numbers(document, schema, schema))
     assert [(each.path, each.keyword) for each in found] == [
         (("tags", 0, "ratio"), "x-exact"),
         (("tags", 1, "occurrences", 0, "from"), "x-exact"),
     ]
-    assert list(inexact_numbers([True, "a", None], schema, schema, document.__getitem__)) == []
+    assert list(inexact_numbers([True, "a", None], schema, schema)) == []
 
 
 def test_inexact_numbers_and_other_breaches_are_one_finding_a_row() -> None:
@@ -335,3 +337,12 @@ def test_violations_are_told_with_path_and_keyword() -> None:
         (("details", 0, "from"), "type"),
         (("success",), "type"),
     ]
+
+
+def test_a_row_taken_out_and_not_told_of_stops_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set aside is counted against what is told of: a lost finding commits nothing."""
+    cut = validate.cut_rows
+    monkeypatch.setattr(validate, "cut_rows", lambda *given: cut(*given)[:-1])
+    data = {"details": [{"from": "x"}, {"from": "y"}, {"from": 1}]}
+    with pytest.raises(ConservationError, match="asr_segments: 2 elements were taken out and 1"):
+        check_blob(data, ASR)

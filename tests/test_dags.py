@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import pytest
@@ -40,7 +40,8 @@ INGEST, LOAD = "ingest_cognition_jobs", "load_warehouse"
 def run(dagbag: DagBag, dag_id: str, **options: object) -> dict[str, str]:
     """Runs a DAG in this process; returns the run's and the tasks' states by name."""
     if dag_id == INGEST:  # a run leaves its conf in the params of the tasks for those that follow
-        options = {"run_conf": {"fetch_subtitles": False}} | options
+        given = cast("dict[str, object]", options.get("run_conf", {}))
+        options["run_conf"] = {"fetch_subtitles": False} | given
     dag_run = dagbag.dags[dag_id].test(**options)
     states = {
         task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]": task.state

@@ -154,6 +154,12 @@ def test_what_cannot_be_followed_says_how_to_rebuild(
         ("https://a.example/b.txt", "https://a.example/b.txt"),
         ("https://a.example/b.txt?Signature=s%2B&Expires=1", "https://a.example/b.txt?..."),
         ("HTTP://A.EXAMPLE?x", "HTTP://A.EXAMPLE?..."),
+        ("oss://b/a?Signature=S&x=1", "oss://b/a?Signature=...&x=1"),
+        (
+            "it's at https://h/it's.srt?OSSAccessKeyId=K",
+            "it's at https://h/it's.srt?OSSAccessKeyId=...",
+        ),
+        ("https%3A%2F%2Fh%3FSignature%3DS", "https%3A%2F%2Fh%3FSignature%3D..."),
         ("see https://a/b?x=1 or http://c?y", "see https://a/b?... or http://c?..."),
         ('{"u":"https://a/b?x=1","v":[2]}', '{"u":"https://a/b?...","v":[2]}'),
         ('{"u":"https:\\/\\/a\\/b?x=1","v":2}', '{"u":"https:\\/\\/a\\/b?...","v":2}'),

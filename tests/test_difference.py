@@ -128,3 +128,21 @@ def test_keys_of_unmapped_fields_are_places_too(connection: Connection) -> None:
         connection, table, rows(field(0, "/a"), field(1, "/b")), rows(field(0, "/b"))
     )
     assert found == TableDifference(removed=1)
+
+
+def form(index: int, pointer: str, name: str, written_as: str | None = None) -> Row:
+    """Returns a place that was written in another form than the schema's."""
+    place = {"job_id": "a", "form_index": index, "result_index": 0, "type": "ASR"}
+    return {**place, "pointer": pointer, "form": name, "written_as": written_as}
+
+
+def test_source_forms_are_told_apart_by_place_and_form(connection: Connection) -> None:
+    """A form seen before three others is one row added, and another spelling is one changed."""
+    table = load_contracts().tables["source_forms"]
+    old = rows(form(0, "/a", "single"), form(1, "/b", "spelling", "B"), form(2, "/b", "single"))
+    moved = [form(1, "/a", "single"), form(2, "/b", "spelling", "B"), form(3, "/b", "single")]
+    new = rows(form(0, "", "bare"), *moved)
+    assert difference_of(connection, table, old, new) == TableDifference(added=1)
+    moved[1]["written_as"] = "bee"
+    found = difference_of(connection, table, old, rows(form(0, "", "bare"), *moved))
+    assert found == TableDifference(added=1, changed=1)

@@ -617,3 +617,15 @@ def test_no_reply_raises(body: bytes, http: int | None, code: str | None) -> Non
     assert (envelope.state == "quarantined") == (("reply", None) in scopes)
     assert [item.index for item in envelope.items] == list(range(len(envelope.items)))
     assert all((item.type is None) == (item.finding is not None) for item in envelope.items)
+
+
+def test_a_failed_job_keeps_what_it_had_beside_the_reason() -> None:
+    """The first Data tells why; results beside it and unknown keys are kept as they were sent."""
+    results = [{"Type": "VideoLabel", "Data": "too short"}, {"Type": "Meta", "Data": "{}"}]
+    reply = {"JobStatus": "Fail", "Results": {"result": results}, "New": 1}
+    envelope = read_reply(dumps(reply), 200, None, GATE)
+    assert (envelope.state, envelope.reason) == ("failed", "too short")
+    assert envelope.unmapped == (
+        Unmapped("/New", "1"),
+        Unmapped("/Results/result/1", '{"Type":"Meta","Data":"{}"}'),
+    )

@@ -16,18 +16,19 @@ from contract_kit import TYPES, nested, result
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from lake_kit import NOON, Landing, ObjectStore, land, new_home, titled
+from lake_kit import NOON, Landing, ObjectStore, lake_of, land, new_home, titled
 from source_walk import walk
 from strategies import blobs, mutated, with_unknown_keys, written_forms
 
-from transforms import lake, pipeline, raw
+from transforms import lake, paths, pipeline, raw
 from transforms.cli import main
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError, LakeFormatError
 from transforms.explain import explain
-from transforms.explain.case import open_case
+from transforms.explain.case import NOT_UP_TO_DATE, open_case
 from transforms.explain.rows import explain_case
 from transforms.reports import Explanation
+from transforms.settings import Settings
 from transforms.storage import Storage, sha256_of
 from transforms.subtitles import archive
 from transforms.subtitles.links import FileKey, digest_of
@@ -70,6 +71,12 @@ def refused(storage: Storage, *words: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         told(storage, *words)
     return str(caught.value)
+
+
+def notes(explained: Explanation) -> tuple[str, ...]:
+    """Returns what is noted beside that nothing was flattened, which is noted last."""
+    assert explained.notes[-1] == NOT_UP_TO_DATE
+    return explained.notes[:-1]
 
 
 # --- every row of every Type ------------------------------------------------------------------
@@ -139,7 +146,7 @@ def test_doubled_nesting() -> None:
     found = of(data, "nlp_words", "0", "0", "0")
     assert (found.fragment, found.state) == (WORD, "loaded")
     assert found.data_pointer == "/transcription/transcription/paragraphs/0/words/0"
-    assert found.notes == ("/transcription is written in an object under its own key",)
+    assert notes(found) == ("/transcription is written in an object under its own key",)
 
 
 def test_milliseconds_stay_as_sent() -> None:
@@ -156,9 +163,9 @@ def test_a_misspelt_key() -> None:
     found = of(data, "nlp_translation_sentences", "0", "0", "0")
     assert found.fragment == first
     place = "/translation/paragraphs/0/sentences/0/sentenceId"
-    assert found.notes == (f"{place} is written as sentenctId",)
-    assert of(data, "nlp_translation_sentences", "0", "0", "1").notes == ()
-    assert of(data, "nlp_translation_paragraphs", "0", "0").notes == ()
+    assert notes(found) == (f"{place} is written as sentenctId",)
+    assert notes(of(data, "nlp_translation_sentences", "0", "0", "1")) == ()
+    assert notes(of(data, "nlp_translation_paragraphs", "0", "0")) == ()
 
 
 def test_one_object_in_place_of_an_array() -> None:
@@ -172,21 +179,21 @@ def test_one_object_in_place_of_an_array() -> None:
     )
     assert found.fragment == '{"allResultUrl":"https://x.example/a"}'
     assert found.data_pointer == "/details"
-    assert found.notes == ("/details is written as one object in place of an array",)
+    assert notes(found) == ("/details is written as one object in place of an array",)
 
 
 def test_a_bare_array() -> None:
     """Data that is the array itself has its elements at the top."""
     found = of('[{"a":1}, {"b" :2}]', "event_splits", "0", "1", kind="EventSplit")
     assert (found.fragment, found.data_pointer) == ('{"b" :2}', "/1")
-    assert found.notes == ("Data is the value of events itself",)
+    assert notes(found) == ("Data is the value of events itself",)
 
 
 def test_a_bare_link() -> None:
     """Data that is no JSON but the value itself is the fragment of the result's row."""
     found = of("https://x.example/a?b=c", "process_outputs", "0", kind="Process")
     assert (found.fragment, found.state) == ("https://x.example/a?b=c", "loaded")
-    assert found.notes == ("Data is the value itself, not JSON", "Data is the value of url itself")
+    assert notes(found) == ("Data is the value of url itself",)
 
 
 MIND_MAP = """{"summarization": {"mindMapSummary": [
@@ -217,11 +224,11 @@ def test_scalars_of_an_array() -> None:
 
 
 def test_a_split_text() -> None:
-    """A row made of a part of a text shows the text and says which part."""
+    """A row made of a part of a text shows the text and says which part, counted as its key."""
     data = '{"tags":[{"name":"n","value":"a, b,,c"}]}'
     found = of(data, "text_tag_values", "0", "0", "3", kind="TextLabel")
     assert (found.fragment, found.data_pointer) == ('"a, b,,c"', "/tags/0/value")
-    assert found.notes == ("the row is part 4 of 4 of this text, split at ','",)
+    assert notes(found) == ("value_index 3 of 0 to 3, split at ','",)
 
 
 def test_a_row_in_quarantine() -> None:
@@ -399,13 +406,47 @@ def test_source_forms() -> None:
     sentences = '[{"sentenctId":1}, {"sentenctId":2}]'
     data = f'{{"translation":{{"translation":{{"paragraphs":[{{"sentences":{sentences}}}]}}}}}}'
     rows = [of(data, "source_forms", str(at)) for at in range(2)]
-    wrapped = next(row for row in rows if "wrapped" in row.notes[0])
-    spelling = next(row for row in rows if "spelling" in row.notes[0])
+    wrapped = next(row for row in rows if "under its own key" in row.notes[0])
+    spelling = next(row for row in rows if row is not wrapped)
     assert wrapped.data_pointer == "/translation"
     assert json.dumps(as_json(wrapped), separators=(",", ":")) in data.replace(", ", ",")
     assert spelling.data_pointer == "/translation/translation/paragraphs"
     assert sentences in spelling.fragment
-    assert spelling.notes[0].endswith("sentenceId has the form spelling, written as sentenctId")
+    assert notes(spelling) == (
+        "/translation/paragraphs/*/sentences/*/sentenceId is written as sentenctId",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        ("Subtitle", '{"details":{"allResultUrl":"u"}}', ("subtitle_files", "0", "0")),
+        ("Process", "https://x.example/a", ("process_outputs", "0")),
+        ("EventSplit", "[{}]", ("event_splits", "0", "0")),
+        (
+            "NLP",
+            '{"transcription":{"transcription":{"paragraphs":[{}]}}}',
+            ("nlp_paragraphs", "0", "0"),
+        ),
+    ],
+)
+def test_a_form_is_told_alike(kind: str, data: str, words: tuple[str, ...]) -> None:
+    """The row of a form and the row it was found in say the same of it, in one sentence."""
+    by_form = of(data, "source_forms", "0", kind=kind)
+    assert notes(by_form) == notes(of(data, *words, kind=kind)) != ()
+
+
+def test_an_object_that_holds_nothing() -> None:
+    """The form of an object without a value is told in words, too."""
+    found = of(
+        '{"persons":[{"name":"n","occurrences":[{"position":{}}]}]}',
+        "source_forms",
+        "0",
+        kind="VideoLabel",
+    )
+    place = "/persons/0/occurrences/0/position"
+    assert (found.fragment, found.data_pointer) == ("{}", place)
+    assert notes(found) == (f"{place} is written as an object that holds nothing",)
 
 
 @pytest.mark.parametrize("usages", ["Usages", "Usages/Usage"])
@@ -483,6 +524,16 @@ def test_a_subtitle_line_in_quarantine() -> None:
         assert (by_line.fragment, by_line.state) == (text, "quarantined")
         assert (by_number.fragment, by_number.set_aside) == (text, by_line.set_aside)
         assert by_number.file == by_line.file
+
+
+def test_subtitle_bytes_that_are_no_text() -> None:
+    """A byte that is no text is shown as one mark, so that the rest of its line is read."""
+    storage = archived(b"1 1 --> 2 a\xff\xfeb\n2 3 --> 4 c")
+    found = told(storage, "quarantine", "a", "0")
+    assert (found.fragment, found.place) == (
+        "1 1 --> 2 a\ufffd\ufffdb",
+        "line 1 of the all subtitle file",
+    )
 
 
 def test_a_damaged_subtitle_archive() -> None:
@@ -590,7 +641,7 @@ class CountingStore(ObjectStore):
 
     def open_input_file(self, path: str) -> pa.NativeFile:
         """Opens an object whose reads are counted."""
-        store = self
+        store, content = self, super().open_input_file(path).read()
 
         class Counted(io.BytesIO):
             def read(self, size: int | None = -1, /) -> bytes:
@@ -598,7 +649,66 @@ class CountingStore(ObjectStore):
                 store.bytes_read += len(found)
                 return found
 
-        return pa.PythonFile(Counted(self.objects[path]), mode="r")
+        return pa.PythonFile(Counted(content), mode="r")
+
+
+# --- whether the tables hold it ---------------------------------------------------------------
+
+
+def noted(settings: Settings, *words: str) -> bool:
+    """Tells whether an explanation says that the tables do not hold its row yet."""
+    return NOT_UP_TO_DATE in pipeline.explain(settings, words[0], words[1:]).notes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("jobs", "a"), ("results", "a", "0"), ("meta_titles", "a", "0"), ("quarantine", "a", "0")],
+)
+def test_a_batch_that_is_not_made(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Until its batch is committed, each row of a reply is noted to be only what will be."""
+    settings = new_home(tmp_path, [Landing("a", reply(META, {"Type": "Meta", "Data": "no JSON"}))])
+    assert noted(settings, *words)
+    pipeline.flatten(settings)
+    assert not noted(settings, *words)
+
+
+def test_a_batch_of_other_schemas(tmp_path: Path) -> None:
+    """Once the schemas are others, the batch is no longer what it should be."""
+    settings = new_home(tmp_path / "home", [Landing("a", titled("A"))])
+    pipeline.flatten(settings)
+    schema = json.loads((paths.schemas_dir() / "results" / "meta.schema.json").read_text())
+    overlay = tmp_path / "overlay" / "results"
+    overlay.mkdir(parents=True)
+    (overlay / "meta.schema.json").write_text(json.dumps(schema | {"$comment": "ours"}))
+    other = settings.model_copy(update={"schemas": overlay.parent})
+    assert noted(other, "meta_titles", "a", "0")
+    assert not noted(settings, "meta_titles", "a", "0")
+
+
+def test_a_batch_of_other_replies(tmp_path: Path) -> None:
+    """A newer reply makes stale its own batch and the one it leaves, and no third."""
+    ours, others = (Landing("a", titled("1")), Landing("b", titled("1"))), Landing("c", titled("1"))
+    settings = new_home(tmp_path, ours, [others.later(days=1)])
+    pipeline.flatten(settings)
+    land(lake_of(settings), Landing("a", titled("2")).later(days=2))
+    assert [noted(settings, "jobs", job) for job in "abc"] == [True, True, False]
+    pipeline.flatten(settings)
+    assert [noted(settings, "jobs", job) for job in "abc"] == [False, False, False]
+
+
+def test_a_batch_without_its_subtitle_files(tmp_path: Path) -> None:
+    """Files that were archived since make the batch of their job stale, and only that."""
+    link = {"details": [{"allResultUrl": LINK}]}
+    body = reply(result("Subtitle", link))
+    settings = new_home(tmp_path, [Landing("a", body)], [Landing("b", body).later(days=1)])
+    pipeline.flatten(settings)
+    file = archive.Fetched(
+        FileKey("a", 0, 0, "all"), digest_of(LINK), NOON, "archived", body=SUBTITLES.encode()
+    )
+    list(archive.write_files(lake_of(settings), [file], LIMIT))
+    assert [noted(settings, "jobs", job) for job in "ab"] == [True, False]
+    pipeline.flatten(settings)
+    assert not noted(settings, "subtitle_lines", "a", "0", "0", "all", "0")
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -610,6 +720,9 @@ TWO = reply(result("VideoLabel", {"tags": [{"name": "x"}, {"name": "y"}]}), META
     ("words", "message"),
     [
         (("video_tag", "a"), "no table 'video_tag': did you mean video_tags?"),
+        (("VIDEO_PERSONS", "a"), "no table 'VIDEO_PERSONS': did you mean video_persons?"),
+        (("drift", "x"), "drift is a view, made of many rows: ask cognition query"),
+        (("Dictionary",), "dictionary is a view, made of many rows: ask cognition query"),
         (("zzz", "a"), "no table 'zzz': `cognition query \"FROM dictionary\"` lists the tables"),
         (
             ("video_tags", "a"),
@@ -643,9 +756,13 @@ TWO = reply(result("VideoLabel", {"tags": [{"name": "x"}, {"name": "y"}]}), META
         ),
         (
             ("results", "a", "index=1"),
+            "results has no key column 'index': its keys are job_id result_index",
+        ),
+        (
+            ("video_persons", "job=my-odd", "0", "0"),
             (
-                "result_index 'index=1' is no position, 0 or more; results "
-                "is keyed by job_id result_index"
+                "video_persons has no key column 'job': its keys are job_id result_index "
+                "person_index"
             ),
         ),
         (("jobs", "two words"), "'two words' is no job id; jobs is keyed by job_id"),
@@ -693,7 +810,7 @@ TWO = reply(result("VideoLabel", {"tags": [{"name": "x"}, {"name": "y"}]}), META
             "job a has no parts in quarantine: there is no such row",
         ),
         (
-            ("path_counts", "b", "Meta", "/title"),
+            ("path_counts", "b", "Meta", "/title", "given"),
             "a row of path_counts is made of many replies: explain one of another table",
         ),
     ],
@@ -741,10 +858,7 @@ def test_what_is_refused(words: tuple[str, ...], message: str) -> None:
         (
             reply(result("TextLabel", {"tags": [{"value": "a,,b"}]})),
             ("text_tag_values", "a", "0", "0", "1"),
-            (
-                "result 0 of job a, tag_index 0: part 1 of its text is empty, which is no row of "
-                "text_tag_values"
-            ),
+            ("result 0 of job a, tag_index 0: value_index 1 is an empty value, which is no row"),
         ),
     ],
     ids=["failed", "no JSON", "Data no JSON", "wrong container", "no object", "empty part"],
@@ -780,7 +894,7 @@ def test_the_command_shows_facts_and_fragment(home: str, capfd: pytest.CaptureFi
     assert (code, err) == (0, "")
     facts, _, fragment = out.partition("\n\n")
     assert fragment == f'{{"allResultUrl":"{LINK}"}}\n'
-    assert [line.split()[0] for line in facts.splitlines()] == [
+    assert [line.split()[0] for line in facts.splitlines() if line[0] != " "] == [
         "row",
         "state",
         "type",
@@ -788,10 +902,11 @@ def test_the_command_shows_facts_and_fragment(home: str, capfd: pytest.CaptureFi
         "reply",
         "sha256",
         "place",
+        "notes",
         "fragment",
     ]
     assert "/Results/result/0/Data#/details/0" in facts
-    assert " row 0\n" in facts
+    assert ".parquet\n            row 0 (from 0)\n" in facts
 
 
 def test_the_command_shows_why_a_part_is_in_quarantine(
@@ -821,6 +936,7 @@ def test_keys_may_be_named(home: str, capfd: pytest.CaptureFixture[str]) -> None
     code, out, _ = cognition(capfd, *words, "--home", home, "--json")
     document = json.loads(out)
     assert code == 0
+    assert document["notes"] == [NOT_UP_TO_DATE]
     assert document["keys"] == {"job_id": "a", "result_index": 0, "file_index": 1}
     assert document["fragment"] == '{"allResultUrl":7}'
     assert document["state"] == "quarantined"
@@ -849,6 +965,12 @@ def test_a_program_gets_the_whole_fragment(home: str, capfd: pytest.CaptureFixtu
         assert (len(document["fragment"]), document["fragment_characters"]) == (shown, 5012)
 
 
+def test_the_help_tells_the_limit(capfd: pytest.CaptureFixture[str]) -> None:
+    """The help says how much of a fragment is shown without the option."""
+    words = cognition(capfd, "explain", "--help")[1].replace("│", " ").split()
+    assert "characters of the fragment; 2,000 unless --json, 0 for all." in " ".join(words)
+
+
 def test_an_error_ends_with_2_and_without_a_link(
     home: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -871,6 +993,14 @@ def test_a_terminal_is_told_nothing_to_obey(
     assert cognition(capfd, *words)[1].endswith('\n\n{"title":\n"\x9b31m"}\n')
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert cognition(capfd, *words)[1].endswith('\n\n{"title":\n"\\x9b31m"}\n')
+
+
+def test_a_padded_job_id_is_no_named_key() -> None:
+    """A job id that ends with `=` may stand alone; another with `=` in it is given by name."""
+    for job, word in (("bXktam9i==", "bXktam9i=="), ("my=job", "job_id=my=job")):
+        storage = ObjectStore().storage()
+        land(storage, Landing(job, titled("A")))
+        assert told(storage, "jobs", word).job_id == job
 
 
 def test_no_lake(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,40 @@ def test_the_shipped_histories_are_whole() -> None:
     assert {"asr", "ocr", "meta", "system"} <= schemas.keys()
 
 
+FIRST_SEALS = {
+    "asr": "25c365ca64ca9e32ed049a0c8193f95e9cf51262e7dc3d778677cb20f5948d67",
+    "cpv_label": "35f7a6d33adcfbd55997d6284ec03a985134fce7fa07d7f3eaef2e2d375d5fea",
+    "event_split": "75aaa5eb4d5ec7fff9c067cd67e5c46ac83ea90605c491449ec5c8ec2241a19a",
+    "image_label": "7d830a19694d19ec67c771bf195eea6111cea1fbb196afa98801487c9d2c8db3",
+    "meta": "11c19ea48b1e326043f6123c8ec29beec5e4c7fe2f42e2fa6d514e96ffe9a93d",
+    "nlp": "8fdfa13fd255cf6dd724fe8ff223171e50183708ba1ddfe04f44ea07e272a874",
+    "ocr": "fbe85119caad840a9e02dcc3ace3b153537544395e1d26d00dcfd8adb556e0db",
+    "process": "c24fb3dcdce3dfde5d8a61100910346da65998f4eb7775ad6ce564ac5131f5e0",
+    "subtitle": "3eaa51ba6a66feaf7075b1acd72a9015cb9156f2ccfd67c3dae1924500daedf8",
+    "system": "a644053842696398a97168e275ee71ab1cfbe8aa332f40663e5fcbcf5075f041",
+    "text_label": "d814f607b7263606c72376b8db3efcc2471ab51a6ab964720f1113da74a1542c",
+    "video_label": "437a08ca92063addb003c1c680f718396626ed28ae63a194d372b125da8d722d",
+}
+
+
+def test_the_first_recorded_versions_stay_as_they_were() -> None:
+    """A shipped history that was removed and begun again with another first version is found."""
+    found = {file.stem for file in (schemas_dir() / "history").glob("*.json")}
+    assert {name: recorded(schemas_dir(), name)[0]["seal"] for name in found} == FIRST_SEALS
+
+
+def test_a_lost_history_is_not_begun_at_a_later_version(folder: Path, main: Main) -> None:
+    """Recording refuses a schema of version 2 without its history, and writes no file."""
+    amend(folder, 2, speaker=TEXT)
+    assert main(folder) == (0, "")
+    (folder / "history/asr.json").unlink()
+    for words in (["--check"], []):
+        code, told = main(folder, *words)
+        assert code == 1
+        assert "it has no history, and x-version is 2: restore its history file" in told
+    assert not (folder / "history/asr.json").exists()
+
+
 def test_words_may_change_under_one_version(folder: Path, main: Main) -> None:
     """Titles, descriptions, comments and expectations decide no row: they need no new version."""
     schema = json.loads((folder / ASR).read_bytes())
@@ -231,7 +265,10 @@ def _renumber(versions: list[dict[str, Any]]) -> None:
         (lambda versions: versions.pop(0), "ASR: a recorded version was edited or removed"),
         (_renumber, "ASR: a recorded version was edited or removed"),
         (lambda versions: versions.pop(), "ASR: version 2 is not recorded"),
-        (list.clear, "ASR: x-version leaps from 0 to 2"),
+        (
+            list.clear,
+            "ASR: it has no history, and x-version is 2: restore its history file",
+        ),
     ],
     ids=["layout", "digest", "first removed", "renumbered", "last removed", "all removed"],
 )

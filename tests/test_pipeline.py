@@ -108,6 +108,18 @@ def test_an_import_says_what_became_of_each_file(tmp_path: Path, settings: Setti
     assert timedelta(0) <= age < timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("job_id", ["own", None])
+def test_the_job_id_of_a_saved_reply_is_a_known_key(
+    tmp_path: Path, settings: Settings, job_id: str | None
+) -> None:
+    """The JobId an import reads is nothing new: it is not told as a key no schema names."""
+    pipeline.import_replies(settings, [_save(tmp_path, "a.json", _named(titled("A"), job_id))])
+    report = pipeline.flatten(settings)
+    assert (report.results, report.unmapped, report.quarantined) == (1, 0, 0)
+    (job,) = rows_of(lake_of(settings), "jobs")
+    assert (job["job_id"], job["state"]) == (job_id or "a", "loaded")
+
+
 def test_importing_again_changes_nothing(tmp_path: Path, settings: Settings) -> None:
     """The same bytes of a job land once, in one import or in two."""
     first = _save(tmp_path, "a.json", _named(titled("A"), "a"))
@@ -342,7 +354,7 @@ def test_a_flatten_report_counts_what_was_found(tmp_path: Path) -> None:
         "quarantine": 3,
         "unknown_results": 2,
         "unmapped_fields": 2,
-        "path_counts": 6,  # Meta itself, its title and the new key, in each batch
+        "path_counts": 12,  # Meta, title, new key; Meta aside, title retyped; Unheard: each twice
     }
     assert report.bytes == 2 * len(odd) + len(REFUSED) + len(b"<html>")
     assert report.seconds > 0
@@ -510,5 +522,5 @@ def test_commits_are_what_flatten_made(tmp_path: Path) -> None:
     report = pipeline.flatten(settings)
     (commit,) = lake.read_commits(lake_of(settings)).values()
     assert report.rows == {file.table: file.rows for file in commit.files}
-    # Jobs, results, one title, one part in quarantine; Meta and its title among the path counts.
-    assert sum(report.rows.values()) == commit.facts["rows_count"] == 2 + 2 + 1 + 1 + 2
+    # Jobs, results, one title, one part in quarantine; paths: Meta and its title, good and bad.
+    assert sum(report.rows.values()) == commit.facts["rows_count"] == 2 + 2 + 1 + 1 + 4

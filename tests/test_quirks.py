@@ -52,8 +52,8 @@ def set_aside(batch: Batch) -> list[tuple[str | None, str, str]]:
 
 def unexpected(batch: Batch) -> dict[str, int]:
     """Returns how many values of each path the schema does not expect."""
-    rows = batch.rows("path_counts", "path", "unexpected_count")
-    return {path: count for path, count in rows if count}
+    rows = batch.rows("path_counts", "path", "kind", "values_count")
+    return {path: count for path, kind, count in rows if kind == "unexpected"}
 
 
 def word(**changes: Json) -> Json:

@@ -38,7 +38,7 @@ from transforms.paths import schemas_dir
 from transforms.replay import replay as replay_lake
 from transforms.reports import ReplayReport, TableDifference
 from transforms.selection import Selection, parse_since
-from transforms.settings import Settings
+from transforms.settings import Settings, SourceSettings
 from transforms.storage import STAGING, Storage, name_of
 
 EVERYTHING = Selection()
@@ -187,7 +187,7 @@ def test_fixed_rows_leave_quarantine(amended_published: Settings) -> None:
     report = pipeline.replay(settings, Selection(quarantined=True, types=("ASR",)))
     assert of_jobs(report.replay) == LOOSENED
     assert dataclasses.replace(told(report.replay), differences={}) == ReplayReport(
-        dry_run=False, jobs=1, batches=1, quarantine_before=1, quarantine_after=0
+        dry_run=False, jobs=1, batches=1, changed_batches=1, quarantine_before=1
     )
     assert report.warehouse is not None
     assert report.warehouse.load.unchanged == 1
@@ -202,11 +202,12 @@ def test_a_second_replay_changes_nothing(amended_published: Settings) -> None:
     """Replaying again finds no difference, touches no file, and the load finds nothing to do."""
     settings = amended_published
     first = pipeline.replay(settings, EVERYTHING)
-    assert (first.replay.batches, first.replay.unchanged) == (2, 1)
+    assert (first.replay.batches, first.replay.changed_batches) == (2, 1)
     before = stamps(settings.home / "lake")
     second = pipeline.replay(settings, EVERYTHING)
     assert second.replay.differences == {}
-    assert (second.replay.jobs, second.replay.batches, second.replay.unchanged) == (4, 2, 2)
+    again = second.replay
+    assert (again.jobs, again.batches, again.changed_batches) == (4, 2, 0)
     assert (second.replay.quarantine_before, second.replay.quarantine_after) == (1, 1)
     assert stamps(settings.home / "lake") == before
     assert second.warehouse is not None
@@ -294,13 +295,23 @@ def test_a_selection_without_a_match_does_nothing(amended: Settings) -> None:
 
 def test_an_unknown_type_is_refused(strict: Settings) -> None:
     """A Type without a schema is refused with those there are, before anything is done."""
-    with pytest.raises(ConfigurationError, match=r"no schema has the Type 'Asr': give one of ASR,"):
-        replay(strict, Selection(types=("ASR", "Asr")))
+    with pytest.raises(ConfigurationError, match="no schema has the Type Speech: give one of ASR,"):
+        replay(strict, Selection(types=("ASR", "Speech")))
 
 
-@pytest.mark.parametrize("text", ["soon", "2026-13-01", "", "01/02/2026"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon",
+        "2026-13-01",
+        "",
+        "01/02/2026",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
 def test_a_malformed_time_is_refused(text: str) -> None:
-    """What is no date is refused with an example."""
+    """What is no date, or none any more in UTC, is refused with an example."""
     with pytest.raises(ConfigurationError, match="--since takes a date such as 2026-01-31"):
         parse_since(text)
 
@@ -368,7 +379,7 @@ def test_a_batch_without_its_raw_file_goes(published: Settings) -> None:
     assert stamps(published.home) == before
     report = pipeline.replay(published, Selection(jobs=("b",))).replay
     assert told(report) == told(dry)
-    assert (report.retracted, report.unchanged) == (1, 1)
+    assert (report.retracted, report.changed_batches) == (1, 0)
     assert report.differences["jobs"] == TableDifference(removed=2)
     assert (report.quarantine_before, report.quarantine_after) == (2, 1)
     assert ask(published, "SELECT job_id FROM jobs ORDER BY 1") == [("a",), ("b",)]
@@ -526,17 +537,17 @@ def test_the_command_tells_the_difference(
     words = ["replay", "--home", str(amended_published.home), "--quarantined", "--type", "ASR"]
     assert main([*words, "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "1 job: 1 batch would be made again" in out
+    assert "replay      1 job in 1 batch: 1 batch would change; " in out
     assert "dry run     nothing was written" in out
     assert "publish" not in out
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("replay      1 job: 1 batch made again, 0 unchanged")
+    assert lines[0].startswith("replay      1 job in 1 batch: 1 batch changes; ")
     assert lines[1] == "rows        asr_results: added 1"
     for line in (
         "            quarantine: removed 1",
         "            results: changed 2",
-        "quarantine  1 part before, 0 after",
+        "quarantine  1 part in these batches before, 0 after",
         "load        batches: replaced 1, unchanged 1",
     ):
         assert line in lines
@@ -566,8 +577,94 @@ def test_ids_come_by_comma_or_file(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("# mine\nc\nnobody\n")
     code, out, err = cli("--jobs", "a, b", "--jobs", f"@{tmp_path}/ids.txt", "--dry-run")
     assert code == 0
-    assert "3 jobs: 2 batches would be made again" in out
-    assert err.splitlines()[-1] == "warning: 1 job not flattened in the lake: nobody"
+    assert "3 jobs in 2 batches: 0 batches would change" in out
+    assert err.splitlines()[-1] == (
+        "warning: 1 job is not in the lake: nobody; check the id, or land it with cognition ingest "
+        "or import"
+    )
+
+
+def test_jobs_to_be_flattened_first_are_told_apart(cli: Cli, strict: Settings) -> None:
+    """A job that has landed and is in no batch yet is not said to be missing."""
+    land(lake_of(strict), Landing("e", titled("E")).later(days=3))
+    code, out, err = cli("--jobs", "e,x,y")
+    assert (code, out) == (0, "replay      no job of the lake matches: nothing was done\n")
+    missing, waiting = err.splitlines()
+    assert missing.startswith("warning: 2 jobs are not in the lake: x, y; check the ids, or land ")
+    assert waiting == "warning: 1 job is not flattened yet: e; run cognition flatten"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("--all", 1), ("--jobs b,c", 1), ("--jobs a", 1), ("--jobs a,nobody", 1)]
+)
+def test_strict_minds_quarantine_and_missing_jobs(cli: Cli, words: str, code: int) -> None:
+    """Parts that stay in quarantine, and jobs that are not there, are exit code 1 if strict."""
+    assert cli(*words.split(), "--dry-run")[0] == 0
+    assert cli(*words.split(), "--dry-run", "--strict")[0] == code
+
+
+def test_strict_is_content_without_quarantine(
+    cli: Cli, amended: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no part stays in quarantine and every job is found, --strict changes nothing."""
+    monkeypatch.setenv("COGNITION_SCHEMAS", str(amended.schemas))
+    assert cli("--jobs", "a", "--strict", "--dry-run")[0] == 0
+    assert cli("--jobs", "a,nobody", "--strict", "--dry-run")[0] == 1
+
+
+@pytest.mark.parametrize("words", ["--all", "--all --dry-run", "--jobs a"])
+def test_a_lake_without_batches_is_to_be_flattened_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    """Where nothing is committed there is nothing to replay, and the remedy is told."""
+    new_home(tmp_path / "raw", [Landing("a", titled("A"))])
+    assert main(["replay", *words.split(), "--home", str(tmp_path / "raw")]) == 2
+    told = capsys.readouterr().err
+    assert told == "error: no batch is committed yet: run `cognition flatten` first\n"
+
+
+def test_types_come_by_comma_or_alias(cli: Cli) -> None:
+    """--type takes Types and aliases, by comma, repeated, or both."""
+    for words in (["--type", "ASR, Metadata"], ["--type", "ASR", "--type", "Meta,ASR"]):
+        assert "4 jobs in 2 batches" in cli(*words, "--dry-run")[1]
+    assert "2 jobs in 1 batch" in cli("--type", "Metadata", "--dry-run")[1]
+
+
+def test_a_forgotten_overlay_is_noticed_first(strict: Settings, tmp_path: Path) -> None:
+    """Without the overlay of its lake `run` asks nobody: the refusal comes before the source."""
+    first = overlay(tmp_path / "first", with_speaker())
+    pipeline.flatten(strict.model_copy(update={"schemas": first}))
+    lake_of(strict).write_bytes("ledger/jobs.txt", b"pending\n")
+    before = stamps(strict.home)
+    with pytest.raises(ConfigurationError, match=r"asr_segments\.speaker \(string\) is gone"):
+        pipeline.run(strict, SourceSettings())
+    assert stamps(strict.home) == before
+
+
+def test_status_tells_a_forgotten_overlay(
+    strict: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Status names no step that would be refused, but warns with the refusal; and never fails."""
+    first = overlay(tmp_path / "first", with_speaker())
+    pipeline.flatten(strict.model_copy(update={"schemas": first}))
+    words = ["status", "--home", str(strict.home)]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert "2 raw files to flatten" in told.out
+    assert "next" not in told.out
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("warning: the lake ")
+    assert "asr_segments.speaker (string) is gone" in told.err
+    assert main([*words, "--json"]) == 0
+    assert "is gone" in json.loads(capsys.readouterr().out)["schemas_error"]
+    monkeypatch.setenv("COGNITION_SCHEMAS", str(first))
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert "next        cognition load" in told.out
+    assert told.err == ""
 
 
 def test_no_match_is_told_and_is_no_error(cli: Cli) -> None:
@@ -582,12 +679,19 @@ def test_no_match_is_told_and_is_no_error(cli: Cli) -> None:
         ([], "say what to replay: --jobs, --type, --since or --quarantined, or --all"),
         (["--dry-run"], "say what to replay"),
         (["--all", "--quarantined"], "--all replays every job: drop it, or the other options"),
-        (["--type", "Speech"], "no schema has the Type 'Speech': give one of ASR"),
+        (["--type", "Speech"], "no schema has the Type Speech: give one of ASR"),
+        (["--type", "videolabel"], "no schema has the Type videolabel: did you mean VideoLabel?"),
+        (["--type", "reply"], "no schema has the Type reply: give one of ASR"),
+        (["--type", " ,"], "--type names no Type: give one of ASR"),
         (["--since", "yesterday"], "--since takes a date such as 2026-01-31"),
         (["--jobs", " , "], "--jobs names no job: give ids separated by commas, or @FILE"),
         (["--jobs", "a b"], "--jobs: 'a b' is no job id: correct or remove it"),
         (["--jobs", "@no/such/file.txt"], "no/such/file.txt: No such file or directory"),
-        (["--jobs", "@ids.yaml"], "ids.yaml is no ledger: expected one of .txt"),
+        (
+            ["--jobs", "@replies/x.json"],
+            "--jobs @replies/x.json: give a .txt, .csv, .jsonl or .parquet file of job ids",
+        ),
+        (["--jobs", "@"], "--jobs @: give a .txt"),
     ],
 )
 def test_misuse_is_one_line(
@@ -599,7 +703,6 @@ def test_misuse_is_one_line(
 ) -> None:
     """A wrong call ends with 2 and one line that says what to do; nothing is written."""
     monkeypatch.chdir(tmp_path)
-    Path("ids.yaml").write_text("- a\n")
     before = stamps(tmp_path / "home")
     code, out, err = cli(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)

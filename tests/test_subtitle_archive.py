@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,18 +13,19 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from lake_kit import Landing, ObjectStore, lake_of, land, new_home, rows_of, success, tree
-from subtitle_server import FileServer, loopback, sends, serving, status
+from subtitle_server import HOST, FileServer, loopback, sends, serving, status
 
 from transforms import lake, pipeline, raw
 from transforms.cli import main
 from transforms.cli.subtitles import subtitles_outcome
 from transforms.errors import LakeFormatError
-from transforms.reports import SubtitleReport
+from transforms.reports import SubtitleFile, SubtitleReport
 from transforms.settings import Settings
 from transforms.storage import Storage
 from transforms.subtitles import archive
 from transforms.subtitles.archive import Fetched
 from transforms.subtitles.links import FileKey, digest_of
+from transforms.subtitles.outcome import Outcome
 
 SECRET = "s3cr3tSignature"
 ALL = "1 00:00:01,000 --> 00:00:02,500 你好\n2 00:00:03,000 --> 00:00:04,000 hello\n".encode()
@@ -87,8 +89,8 @@ def asked(server: FileServer) -> list[str]:
 
 def fetched(name: str, body: bytes | None, **changed: object) -> Fetched:
     """Returns a file of a job of this name."""
-    facts = {"fetched_at": NOW, "outcome": "archived" if body is not None else "expired"} | changed
-    return Fetched(FileKey(name, 0, 0, "all"), digest_of(name), body=body, **facts)  # type: ignore[arg-type]
+    facts = {"fetched_at": NOW, "outcome": Outcome.EXPIRED if body is None else Outcome.ARCHIVED}
+    return Fetched(FileKey(name, 0, 0, "all"), digest_of(name), body=body, **facts | changed)  # type: ignore[arg-type]
 
 
 def write(storage: Storage, *files: Fetched) -> list[str]:
@@ -121,10 +123,11 @@ def test_what_was_archived_counts_whatever_came_later(tmp_path: Path) -> None:
     """A file that expired after it was archived is there still; else the later finding counts."""
     storage = lake.open_lake(str(tmp_path), create=True)
     later = NOW + timedelta(seconds=1)
-    write(storage, fetched("a", b"x"), fetched("b", None, outcome="refused"))
+    write(storage, fetched("a", b"x"), fetched("b", None, outcome=Outcome.REFUSED))
     write(storage, fetched("a", None, fetched_at=later), fetched("b", None, fetched_at=later))
     newest = archive.newest_entries(archive.read_index(storage)).values()
-    assert {e.key.job_id: e.outcome for e in newest} == {"a": "archived", "b": "expired"}
+    found = {entry.key.job_id: entry.outcome for entry in newest}
+    assert found == {"a": Outcome.ARCHIVED, "b": Outcome.EXPIRED}
 
 
 def test_rows_are_named_in_one_way(tmp_path: Path) -> None:
@@ -192,11 +195,13 @@ def test_each_file_is_asked_for_once(tmp_path: Path, server: FileServer) -> None
     first = fetch(settings)
     assert (first.known, first.archived, first.expired, first.failed) == (3, 2, 1, 0)
     assert first.bytes == len(ALL) + len(CHINESE)
-    assert first.reasons == {"the server answered 403": 1}
+    assert first.reasons == {f"{HOST} answered 403": 1}
+    lost = SubtitleFile("a", 0, 0, "english", "expired", f"{HOST} answered 403")
+    assert (first.files, first.more_files) == ((lost,), 0)
     assert len(first.archive_files) == 1
     assert asked(server) == ["/all", "/ch", "/eng"]
     second = fetch(settings)
-    assert second == SubtitleReport(known=3, held=2, lost=1)
+    assert second == SubtitleReport(known=3, archived_before=2, given_up=1)
     assert asked(server) == []
 
 
@@ -206,13 +211,13 @@ def test_passing_trouble_is_tried_again_next_time(tmp_path: Path, server: FileSe
     settings = home(tmp_path, server, Landing("a", reply(server, all="/all"), NOW))
     first = fetch(settings)
     assert (first.failed, first.archive_files) == (1, ())
-    assert first.reasons == {"the server answered 503": 1}
+    assert first.reasons == {f"{HOST} answered 503": 1}
     server.answers["/all"] = sends(ALL)
     assert fetch(settings).archived == 1
     assert asked(server) == ["/all", "/all"]
 
 
-def test_links_that_die_soon_are_pointed_out(tmp_path: Path, server: FileServer) -> None:
+def test_links_that_expire_soon_are_pointed_out(tmp_path: Path, server: FileServer) -> None:
     """A link lives half a year at most from when its job was asked about."""
     server.answers["/all"] = status(503)
     replies = [
@@ -220,11 +225,11 @@ def test_links_that_die_soon_are_pointed_out(tmp_path: Path, server: FileServer)
         Landing("new", reply(server, all="/all"), NOW - timedelta(days=149)),
     ]
     report = fetch(home(tmp_path, server, *replies))
-    assert (report.failed, report.dying) == (2, 1)
+    assert (report.failed, report.expiring_soon) == (2, 1)
     dies = (NOW + timedelta(days=29)).replace(tzinfo=None)
-    assert report.dies_by == dies.isoformat()
+    assert report.expires_by == dies.isoformat()
     told = subtitles_outcome(report, strict=False).warnings[1]
-    assert told.startswith("1 of those that failed have links that are dead within 30 days")
+    assert told.startswith("1 of those that failed have links that expire within 30 days")
     assert f"{dies:%Y-%m-%d}" in told
 
 
@@ -234,10 +239,11 @@ def test_what_the_rules_refused_is_tried_under_other_rules(
     """A refusal holds as long as the list of hosts and the size do."""
     settings = home(tmp_path, server, Landing("a", reply(server, all="/all"), NOW))
     strict = settings.model_copy(update={"subtitle_max_bytes": 10})
-    assert (fetch(strict).refused, fetch(strict).lost) == (1, 1)
+    assert (fetch(strict).refused, fetch(strict).given_up) == (1, 1)
     assert asked(server) == ["/all"]
     elsewhere = settings.model_copy(update={"subtitle_hosts": "*.aliyuncs.com"})
-    assert fetch(elsewhere).refused == 1
+    report = fetch(elsewhere)
+    assert (report.refused, report.unasked) == (1, 1)
     assert asked(server) == []
     assert fetch(settings).archived == 1
 
@@ -435,9 +441,9 @@ def test_the_command_says_what_to_do_next(
     told = capsys.readouterr()
     assert "2 of 3 files archived" in told.out
     assert "cognition flatten, then cognition load" in told.out
-    assert "warning: 1 file not archived: the server answered 403 (1)" in told.err
+    assert f"warning: job a: {HOST} answered 403; ask again with --again\n" in told.err
     assert main(words) == 0
-    assert "nothing to fetch: 2 archived, 1 lost" in capsys.readouterr().out
+    assert "nothing to fetch: 2 archived, 1 given up" in capsys.readouterr().out
     assert main([*words, "--json", "--again"]) == 0
     assert json.loads(capsys.readouterr().out)["expired"] == 1
 
@@ -446,16 +452,64 @@ def test_the_command_says_what_to_do_next(
     ("report", "strict", "code"),
     [
         (SubtitleReport(), True, 0),
-        (SubtitleReport(known=2, held=2), True, 0),
+        (SubtitleReport(known=2, archived_before=2), True, 0),
         (SubtitleReport(known=2, archived=1, failed=1), False, 0),
         (SubtitleReport(known=2, archived=1, failed=1), True, 1),
         (SubtitleReport(known=2, failed=2), False, 3),
         (SubtitleReport(known=1, refused=1), False, 0),
+        (SubtitleReport(known=1, refused=1, unasked=1), True, 1),
+        (SubtitleReport(known=2, failed=1, refused=1), False, 0),
+        (SubtitleReport(known=2, failed=1, refused=1, unasked=1), False, 3),
+        (SubtitleReport(known=2, failed=1, expired=1), False, 0),
     ],
 )
 def test_exit_codes(report: SubtitleReport, *, strict: bool, code: int) -> None:
-    """Nothing but failures is the source's failure; what is lost counts with --strict only."""
+    """Failures without an answer are the source's; what our own rules refused is no answer."""
     assert subtitles_outcome(report, strict=strict).code == code
+
+
+def test_nobody_asked_is_a_failure(tmp_path: Path, server: FileServer) -> None:
+    """A host without an address, beside links our rules refuse, is exit code 3 with remedies."""
+    elsewhere = {"all": "https://evil.example/all?s3cr3t", "ch": server.url("/ch")}
+    links = {f"{name}ResultUrl": url for name, url in elsewhere.items()}
+    replies = [Landing(name, success(("Subtitle", {"details": [links]})), NOW) for name in "ab"]
+    settings = home(tmp_path, server, *replies)
+
+    def unknown(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, f"no {host}")
+
+    report = pipeline.fetch_subtitles(settings, network=loopback(unknown))
+    outcome = subtitles_outcome(report, strict=False)
+    assert (report.failed, report.refused, report.unasked, outcome.code) == (2, 2, 2, 3)
+    refused, failed = sorted(outcome.warnings)
+    remedy = "correct COGNITION_SUBTITLE_HOSTS, or ask again with --again"
+    reason = "evil.example is not in COGNITION_SUBTITLE_HOSTS"
+    assert refused == f"job a and 1 more file: {reason}; {remedy}"
+    remedy = "run `cognition subtitles fetch` again"
+    assert failed == f"job a and 1 more file: {HOST} cannot be resolved; {remedy}"
+    assert asked(server) == []
+
+
+def test_few_files_are_named_and_all_are_counted(tmp_path: Path, server: FileServer) -> None:
+    """A hundred files are named one by one, the others counted; no link is in any of it."""
+    replies = [Landing(f"job{n:03}", reply(server, all="/gone"), NOW) for n in range(102)]
+    report = fetch(home(tmp_path, server, *replies))
+    assert report.expired == 102
+    assert (len(report.files), report.more_files) == (100, 2)
+    assert [each.job_id for each in report.files] == [f"job{n:03}" for n in range(100)]
+    (told,) = subtitles_outcome(report, strict=False).warnings
+    assert told == f"job job000 and 101 more files: {HOST} answered 404; ask again with --again"
+
+
+def test_few_reasons_are_told_and_the_rest_counted() -> None:
+    """Five reasons are told with a job each; of the others people read how many there are."""
+    files = [SubtitleFile(f"j{n}", 0, 0, "all", "failed", f"h{n} failed") for n in range(8)]
+    reasons = {each.reason: 1 for each in files} | {"h7 failed": 3}
+    report = SubtitleReport(known=10, failed=10, files=tuple(files), reasons=reasons)
+    *told, rest = subtitles_outcome(report, strict=False).warnings
+    assert told[0] == "job j7 and 2 more files: h7 failed; run `cognition subtitles fetch` again"
+    assert len(told) == 5
+    assert rest == "3 more files not archived for 3 other reasons; --json has the count of each"
 
 
 @pytest.mark.parametrize("text", ["", "*.com", "https://files.example"])

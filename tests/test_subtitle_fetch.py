@@ -33,6 +33,7 @@ from transforms.subtitles.guard import (
     is_public,
     parse_hosts,
 )
+from transforms.subtitles.outcome import Outcome
 
 FILE = b"1 0:01 --> 0:02 hello\n"
 SIGNED = "?Expires=1&Signature=s3cr3t"
@@ -90,6 +91,7 @@ def get(server: FileServer, answer: Answer, **limits: object) -> Download:
         ("https://a.aliyuncs.com\\@evil.example/s3cr3t", "backslashes"),
         ("https://a.aliyuncs.com/x\r\nHost: evil/s3cr3t", "control characters"),
         ("https://a.aliyuncs.com/x y?s3cr3t", "spaces"),
+        ("https://a.aliyuncs.com/\ud800?s3cr3t", "half a character"),
     ],
 )
 def test_a_link_elsewhere_is_refused(url: str, reason: str) -> None:
@@ -136,6 +138,15 @@ def test_a_list_is_read_by_commas_and_spaces() -> None:
     )
 
 
+@pytest.mark.parametrize("answer", ["nowhere", "", "10.0.0.1.2"])
+def test_what_is_no_address_is_refused(server: FileServer, answer: str) -> None:
+    """A resolver that answers with something else has the file refused, and nobody is asked."""
+    network = Network(resolve=lambda _host, _port: [answer])
+    found = fetch(server.url(f"/a.txt{SIGNED}"), server.limits(), network)
+    assert found == Download(Outcome.REFUSED, f"{HOST} resolves to what is no address")
+    assert server.asked == []
+
+
 # --- which addresses ----------------------------------------------------------------------------
 
 
@@ -149,7 +160,10 @@ def test_a_list_is_read_by_commas_and_spaces() -> None:
         "127.0.0.1",
         "169.254.169.254",
         "172.16.0.1",
+        "192.0.0.9",  # public in the registry, and no host's
+        "192.0.0.171",
         "192.0.2.1",
+        "192.88.99.1",  # a relay to IPv6
         "192.168.1.1",
         "198.18.0.1",
         "224.0.0.1",
@@ -160,6 +174,8 @@ def test_a_list_is_read_by_commas_and_spaces() -> None:
         "::10.0.0.1",
         "::ffff:10.0.0.1",
         "::ffff:127.0.0.1",
+        "::ffff:192.88.99.1",
+        "64:ff9b::c058:6301",
         "64:ff9b::a00:1",
         "64:ff9b:1::808:808",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",  # Teredo
@@ -195,14 +211,14 @@ def test_one_private_address_among_all_refuses_the_host(
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
     network = Network(resolve=lambda host, port: found)
     got = fetch(server.url("/a.txt"), server.limits(), network)
-    assert got == Download("refused", f"{HOST} has an address that is not public")
+    assert got == Download(Outcome.REFUSED, f"{HOST} has an address that is not public")
 
 
 def test_this_machine_is_no_host_of_the_internet(server: FileServer) -> None:
     """Without a network of a test's own, the loopback is refused even if the list names it."""
     limits = server.limits(hosts=parse_hosts(f"localhost:{server.port}"))
     got = fetch(f"https://localhost:{server.port}/a.txt", limits)
-    assert got.outcome == "refused"
+    assert got.outcome == Outcome.REFUSED
     assert server.asked == []
 
 
@@ -232,7 +248,7 @@ def test_an_address_out_of_reach_gives_way_to_the_next(server: FileServer) -> No
         lambda address: address.is_loopback,
         loopback().context,
     )
-    assert fetch(server.url("/a.txt"), server.limits(), network).outcome == "archived"
+    assert fetch(server.url("/a.txt"), server.limits(), network).outcome == Outcome.ARCHIVED
 
 
 def test_addresses_come_from_the_system_each_once() -> None:
@@ -245,7 +261,7 @@ def test_addresses_come_from_the_system_each_once() -> None:
 
 def test_a_file_arrives_byte_for_byte(server: FileServer) -> None:
     """The file comes as it is; the server is asked by its name, with the query, unpacked."""
-    assert get(server, sends(FILE)) == Download("archived", "", 200, FILE)
+    assert get(server, sends(FILE)) == Download(Outcome.ARCHIVED, "", 200, FILE)
     [(path, headers)] = server.asked
     assert path == f"/a.txt{SIGNED}"
     assert headers["Host"] == f"{HOST}:{server.port}"
@@ -280,24 +296,26 @@ def test_a_file_may_be_sent_in_other_ways(server: FileServer, answer: Answer) ->
 @pytest.mark.parametrize(
     ("code", "outcome"),
     [
-        (401, "expired"),
-        (403, "expired"),
-        (404, "expired"),
-        (410, "expired"),
-        (408, "failed"),
-        (429, "failed"),
-        (500, "failed"),
-        (503, "failed"),
-        (204, "refused"),
-        (206, "refused"),
-        (304, "refused"),
-        (400, "refused"),
-        (416, "refused"),
+        (401, Outcome.EXPIRED),
+        (403, Outcome.EXPIRED),
+        (404, Outcome.EXPIRED),
+        (410, Outcome.EXPIRED),
+        (408, Outcome.FAILED),
+        (429, Outcome.FAILED),
+        (500, Outcome.FAILED),
+        (503, Outcome.FAILED),
+        (204, Outcome.REFUSED),
+        (206, Outcome.REFUSED),
+        (304, Outcome.REFUSED),
+        (400, Outcome.REFUSED),
+        (416, Outcome.REFUSED),
     ],
 )
-def test_a_status_says_whether_to_ask_again(server: FileServer, code: int, outcome: str) -> None:
+def test_a_status_says_whether_to_ask_again(
+    server: FileServer, code: int, outcome: Outcome
+) -> None:
     """Gone is final, trouble of the server is not, and anything else breaks the rules."""
-    assert get(server, status(code)) == Download(outcome, f"the server answered {code}", code)
+    assert get(server, status(code)) == Download(outcome, f"{HOST} answered {code}", code)
 
 
 # --- redirects ----------------------------------------------------------------------------------
@@ -315,26 +333,26 @@ def test_redirects_to_allowed_places_are_followed(server: FileServer) -> None:
 def test_a_fourth_redirect_is_refused(server: FileServer) -> None:
     """Who sends us in circles is left after three redirects."""
     got = get(server, status(302, Location="/a.txt"))
-    assert got == Download("refused", "redirected more than 3 times")
+    assert got == Download(Outcome.REFUSED, f"{HOST} redirected more than 3 times", 302)
     assert len(server.asked) == 4
 
 
 @pytest.mark.parametrize(
     ("location", "reason"),
     [
-        ("http://files.example/x?s3cr3t", "the link is not https"),
+        ("http://files.example/x?s3cr3t", "the link to files.example is not https"),
         ("https://evil.example/x?s3cr3t", "evil.example is not in COGNITION_SUBTITLE_HOSTS"),
         ("//evil.example/x?s3cr3t", "evil.example is not in COGNITION_SUBTITLE_HOSTS"),
         ("https://files.example/x", "files.example is not in COGNITION_SUBTITLE_HOSTS"),
         ("https://me@files.example/x", "the link holds a user name"),
-        ("https://[::1/s3cr3t", "the link it was redirected to cannot be read"),
+        ("https://[::1/s3cr3t", "the link that files.example redirected to cannot be read"),
         ("file:///etc/passwd", "the link is not https"),
-        ("", "the server answered 302 and not where to go"),
+        ("", "files.example answered 302 and not where to go"),
     ],
 )
 def test_a_redirect_elsewhere_is_refused(server: FileServer, location: str, reason: str) -> None:
     """Where a server sends us must pass the same rules as the link itself."""
-    assert get(server, status(302, Location=location)) == Download("refused", reason)
+    assert get(server, status(302, Location=location)) == Download(Outcome.REFUSED, reason, 302)
     assert len(server.asked) == 1
 
 
@@ -343,7 +361,7 @@ def test_the_address_behind_a_redirect_is_checked_too(server: FileServer) -> Non
     server.answers["/a.txt"] = status(302, Location=server.url("/b", SECOND))
     network = loopback(lambda host, port: ["10.0.0.1" if host == SECOND else "127.0.0.1"])
     got = fetch(server.url("/a.txt"), server.limits(), network)
-    assert got == Download("refused", f"{SECOND} has an address that is not public")
+    assert got == Download(Outcome.REFUSED, f"{SECOND} has an address that is not public", 302)
 
 
 # --- size and time ------------------------------------------------------------------------------
@@ -365,8 +383,8 @@ BOMB = gzip.compress(b"1" * 1_000_000)
 def test_a_file_that_is_too_long_is_refused(server: FileServer, answer: Answer, limit: int) -> None:
     """Announced, sent or unpacked: more bytes than allowed are not taken."""
     got = get(server, answer, max_bytes=limit)
-    reason = f"the file has more than COGNITION_SUBTITLE_MAX_BYTES ({limit})"
-    assert got == Download("refused", reason, 200)
+    reason = f"{HOST}: the file has more than COGNITION_SUBTITLE_MAX_BYTES ({limit})"
+    assert got == Download(Outcome.REFUSED, reason, 200)
 
 
 def test_a_file_of_just_the_size_is_taken(server: FileServer) -> None:
@@ -392,14 +410,14 @@ def test_a_slow_server_is_left_at_the_deadline(server: FileServer, answer: Answe
     """However a server spreads its bytes, a download ends in time; it is tried again later."""
     began = time.monotonic()
     got = get(server, answer, total_seconds=0.15, read_seconds=20.0)
-    assert got == Download("failed", "no answer in time")
+    assert got == Download(Outcome.FAILED, f"{HOST} did not answer in time")
     assert time.monotonic() - began < 5
 
 
 def test_a_silent_server_is_left_before_the_deadline(server: FileServer) -> None:
     """A server that says nothing for so long is not waited for to the end."""
     began = time.monotonic()
-    assert get(server, is_silent, read_seconds=0.1).reason == "no answer in time"
+    assert get(server, is_silent, read_seconds=0.1).reason == f"{HOST} did not answer in time"
     assert time.monotonic() - began < 10
 
 
@@ -410,7 +428,7 @@ def test_a_handshake_has_its_time_too() -> None:
         with serving() as other:
             limits = other.limits(hosts=parse_hosts(f"{HOST}:{port}"), connect_seconds=0.1)
         got = fetch(f"https://{HOST}:{port}/a.txt", limits, loopback())
-    assert got == Download("failed", "no answer in time")
+    assert got == Download(Outcome.FAILED, f"{HOST} did not answer in time")
 
 
 # --- what breaks --------------------------------------------------------------------------------
@@ -429,19 +447,22 @@ def says_nonsense(handler: object) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (breaks_off, "the file broke off"),
-        (chunked(FILE, ended=False), "the file broke off"),
-        (sends(gzip.compress(FILE)[:-4], Content_Encoding="gzip"), "the file broke off"),
-        (sends(b"not packed", Content_Encoding="gzip"), "the file broke off"),
-        (says_nonsense, "the answer was not HTTP"),
-        (without_length(FILE, says_end=False), "the encrypted connection broke off"),
+        (breaks_off, f"the file from {HOST} broke off"),
+        (chunked(FILE, ended=False), f"the file from {HOST} broke off"),
+        (
+            sends(gzip.compress(FILE)[:-4], Content_Encoding="gzip"),
+            f"the file from {HOST} broke off",
+        ),
+        (sends(b"not packed", Content_Encoding="gzip"), f"the file from {HOST} broke off"),
+        (says_nonsense, f"the answer of {HOST} was not HTTP"),
+        (without_length(FILE, says_end=False), f"the encrypted connection to {HOST} broke off"),
     ],
     ids=["short", "chunks", "gzip", "not gzip", "nonsense", "cut"],
 )
 def test_half_a_file_is_none(server: FileServer, answer: Answer, reason: str) -> None:
     """A file that did not come whole is not kept; it is asked for again."""
     got = get(server, answer)
-    assert (got.outcome, got.reason, got.body) == ("failed", reason, b"")
+    assert (got.outcome, got.reason, got.body) == (Outcome.FAILED, reason, b"")
 
 
 @pytest.mark.parametrize(
@@ -457,18 +478,19 @@ def test_packed_in_a_way_we_do_not_read_is_refused(
 ) -> None:
     """We say that we take the file plain; gzip is all that is read in spite of that."""
     got = get(server, answer)
-    assert got.outcome == "refused"
+    assert got.outcome == Outcome.REFUSED
     assert reason in got.reason
 
 
 def test_a_server_must_prove_its_name(server: FileServer) -> None:
     """A certificate of another name, or of an issuer unknown to us, ends the matter for now."""
     server.answers["/a.txt"] = sends(FILE)
-    reason = "the server's certificate cannot be verified"
+    reason = "the certificate of {} cannot be verified".format
     got = fetch(server.url("/a.txt", UNPROVEN), server.limits(), loopback())
-    assert got == Download("failed", reason)
+    assert got == Download(Outcome.FAILED, reason(UNPROVEN))
     stranger = Network(lambda host, port: ["127.0.0.1"], lambda address: True)
-    assert fetch(server.url("/a.txt"), server.limits(), stranger) == Download("failed", reason)
+    got = fetch(server.url("/a.txt"), server.limits(), stranger)
+    assert got == Download(Outcome.FAILED, reason(HOST))
     assert server.asked == []
 
 
@@ -484,6 +506,6 @@ def test_what_the_system_refuses_is_tried_again(server: FileServer) -> None:
     url = f"https://{HOST}:{port}/a.txt{SIGNED}"
     ways = (loopback(unknown), loopback(lambda host, port: []), loopback())
     found = [fetch(url, limits, way) for way in ways]
-    unreachable = Download("failed", "the host cannot be reached")
-    nameless = Download("failed", "the host's name cannot be resolved")
+    unreachable = Download(Outcome.FAILED, f"{HOST} cannot be reached")
+    nameless = Download(Outcome.FAILED, f"{HOST} cannot be resolved")
     assert found == [nameless, unreachable, unreachable]

@@ -130,12 +130,40 @@ def test_a_number_no_double_holds_costs_its_row(number: str) -> None:
     assert row["fragment"] == f'{{"from":{number}}}'
 
 
-def test_an_unknown_whole_number_of_any_length_is_kept_digit_by_digit() -> None:
-    """Keys nobody knows keep numbers that no parser of ours holds."""
-    batch = meta('{"title":"a","x":[123456789012345678901234567890,"1e5",1.5,1e300]}')
-    assert batch.rows("unmapped_fields", "pointer", "value") == [
-        ("/x", '[123456789012345678901234567890,"1e5",1.5,1e+300]')
-    ]
+LONG = "123456789012345678901234567890"
+
+
+@pytest.mark.parametrize("form", ["text", "object"])
+@pytest.mark.parametrize("value", [LONG, f"[-{LONG},1.5]", f'{{"a":{{"b":{LONG}}}}}'])
+def test_an_unknown_whole_number_of_any_length_is_kept(value: str, form: str) -> None:
+    """Keys nobody knows keep whole numbers no parser of ours holds, digit by digit."""
+    data = f'{{"title":"a","x":{value}}}'
+    sent = data if form == "object" else json.dumps(data)
+    body = f'{{"JobStatus":"Success","Results":[{{"Type":"Meta","Data":{sent}}}],"y":{value}}}'
+    batch = flatten(body.encode())
+    assert batch.rows("unmapped_fields", "pointer", "value") == [("/y", value), ("/x", value)]
+    assert batch.rows("quarantine") == []
+
+
+@pytest.mark.parametrize("form", ["text", "object"])
+def test_a_long_whole_number_in_a_number_costs_its_row(form: str) -> None:
+    """However Data is sent, the row is in quarantine with all digits."""
+    data = f'{{"details":[{{"from":{LONG}}},{{"from":1}}]}}'
+    sent = data if form == "object" else json.dumps(data)
+    batch = flatten(
+        f'{{"JobStatus":"Success","Results":[{{"Type":"ASR","Data":{sent}}}]}}'.encode()
+    )
+    assert batch.rows("quarantine", "keyword", "fragment") == [("x-exact", f'{{"from":{LONG}}}')]
+    assert batch.rows("asr_segments", "segment_index") == [(1,)]
+
+
+@pytest.mark.parametrize("data", ["9007199254740993", "1e17", LONG, "[9007199254740993]"])
+def test_data_that_is_a_number_costs_only_itself(data: str) -> None:
+    """A number in place of Data, beside an unknown key, is set aside and nothing raises."""
+    body = f'{{"JobStatus":"Success","Results":[{{"Type":"Meta","Data":{data}}}],"x":1}}'
+    batch = flatten(body.encode(), dumps({"JobStatus": "Success"}))
+    assert [row["job_id"] for row in batch.rows("jobs")] == ["job-0", "job-1"]
+    assert batch.rows("quarantine", "scope", "reason") == [("result", "contract")]
 
 
 def test_a_whole_number_may_be_written_as_a_fraction() -> None:

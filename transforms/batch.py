@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from transforms.contract import Contract, Contracts
 from transforms.envelope import USAGES, Envelope, Item, Usage, read_reply
 from transforms.errors import ConservationError
 from transforms.findings import Finding, SourceForm, Unmapped
+from transforms.json_text import write_json
 from transforms.path_counts import REPLY, PathCounts
 from transforms.subtitles.archive import Archived
 from transforms.subtitles.rows import LINES, LineRows, line_rows
@@ -153,7 +153,7 @@ def _collect_item(
     item: Item, job_id: str, contracts: Contracts, max_blob_bytes: int, into: _Collected
 ) -> None:
     data = item.data.encode() if isinstance(item.data, str) else item.data
-    whole = data if data is None or isinstance(data, bytes) else orjson.dumps(data)
+    whole = data if data is None or isinstance(data, bytes) else write_json(data)
     size = None if whole is None else len(whole)
     row = {"job_id": job_id, "result_index": item.index, "type": item.type, "data_bytes": size}
     row |= {"state": "loaded", "rows_count": 0, "quarantined_count": 0, "unmapped_count": 0}
@@ -163,6 +163,7 @@ def _collect_item(
         _set_aside(into, row, item.finding)
     elif contract is None:
         row["state"] = "unknown_type"
+        into.paths.add_aside(str(item.type), job_id)
         keys = ("job_id", "result_index", "type", "data_bytes")
         text = None if whole is None else whole.decode()
         into.unknown.append({key: row[key] for key in keys} | {"data": text})
@@ -193,6 +194,8 @@ def _collect_blob(
 def _set_aside(into: _Collected, row: Row, finding: Finding) -> None:
     row["state"] = "partly_loaded" if finding.scope == "row" else "quarantined"
     row["quarantined_count"] += 1
+    if finding.scope == "result" and row["type"] is not None:
+        into.paths.add_aside(row["type"], row["job_id"])
     into.quarantine.append(_quarantine_row(row["job_id"], row, finding))
 
 

@@ -171,15 +171,48 @@ def unsettled_batches(
     return sorted(moving)
 
 
+def is_up_to_date(
+    storage: Storage,
+    contracts: Contracts,
+    raw_file: str,
+    index: Sequence[raw.RawRow],
+    archived: Sequence[archive.Entry],
+) -> bool:
+    """Tells whether one raw file's batch is committed as it should be; see `make_plan`.
+
+    Args:
+        storage: The lake.
+        contracts: The schemas.
+        raw_file: The raw file.
+        index: Where every reply lies.
+        archived: Where every archived subtitle file lies.
+
+    Raises:
+        LakeFormatError: The batch's marker cannot be read.
+    """
+    commit = lake.read_commit(storage, name_of(raw_file))
+    wanted = _inputs(contracts, [raw_file], index, archived)
+    return commit is not None and commit.inputs == wanted[raw_file]
+
+
 def _wanted_inputs(
     storage: Storage, contracts: Contracts, index: Sequence[raw.RawRow]
 ) -> dict[str, dict[str, str]]:
+    return _inputs(contracts, raw.list_raw(storage), index, archive.read_archived(storage))
+
+
+def _inputs(
+    contracts: Contracts,
+    raw_files: Iterable[str],
+    index: Sequence[raw.RawRow],
+    archived: Iterable[archive.Entry],
+) -> dict[str, dict[str, str]]:
+    """Returns what the batches of some raw files are functions of; `index` is of all."""
     newest = raw.newest_rows(index)
-    superseded: dict[str, list[int]] = {path: [] for path in raw.list_raw(storage)}
+    superseded: dict[str, list[int]] = {path: [] for path in raw_files}
     for row in index:
-        if newest[row.job_id] is not row:
+        if row.raw_file in superseded and newest[row.job_id] is not row:
             superseded[row.raw_file].append(row.row)
-    archived = archive.read_archived(storage)
     subtitles = inputs_of(archived, {job: row.raw_file for job, row in newest.items()})
     return {
         path: {

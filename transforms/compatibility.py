@@ -1,7 +1,8 @@
 """What may change about tables that hold rows already: anything may be added, nothing else.
 
 Rows of an older schema stay readable, in the lake and by whoever asks the warehouse, as long as
-every table, key and column they have is still there with the type it had.
+every table, key and column they have is still there with the type it had. Under one version a
+column means one thing: its source, unit and scale stay, too. What is private stays as private.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.layout import Table
+from transforms.layout import Column, Keys, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Layout:
 
 Layouts = Mapping[str, Layout]
 """Layout by table."""
+_PRIVACY = ("", "links", "all")
+"""What `x-private` may say, the least private first."""
 
 
 def layouts_of(tables: Iterable[Table]) -> dict[str, Layout]:
@@ -44,6 +47,30 @@ def layouts_of(tables: Iterable[Table]) -> dict[str, Layout]:
 def incompatible_changes(old: Layouts, new: Layouts) -> list[str]:
     """Returns, in words, every change from `old` to `new` that is no addition."""
     return [change for name, layout in old.items() for change in _changes(name, layout, new)]
+
+
+def changed_meanings(old: Table, new: Table) -> list[str]:
+    """Returns, in words, what another meaning gives to columns that both trees of tables have."""
+    now = dict(_meanings(new))
+    return [
+        f"the {fact} of {name} was {_shown(known)} and is now {_shown(now[name][fact])}"
+        for name, facts in _meanings(old)
+        if name in now
+        for fact, known in facts.items()
+        if now[name][fact] != known
+    ]
+
+
+def disclosures(old: Iterable[Table], new: Mapping[str, Table]) -> list[str]:
+    """Returns, in words, every column of `old` that is less private in `new`, tables by name."""
+    return [
+        f'{table.name}.{column.name} has x-private "{column.private}" and would have '
+        + (f'"{now.private}"' if now.private else "none")
+        for table in old
+        for column in _columns(table)
+        for now in _columns(new[table.name])
+        if now.name == column.name and _PRIVACY.index(now.private) < _PRIVACY.index(column.private)
+    ]
 
 
 def to_document(layouts: Layouts) -> dict[str, Any]:
@@ -81,3 +108,32 @@ def _changes(name: str, old: Layout, layouts: Layouts) -> Iterator[str]:
     yield from (f"{name}.{key} has become part of the key" for key in joined)
     if not joined and old.keys != new.keys:
         yield f"the key of {name} was {', '.join(old.keys)} and is now {', '.join(new.keys)}"
+
+
+def _meanings(table: Table, above: Keys = ()) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yields the columns of a table and of those below it, with what their values mean."""
+    place = (*above, *table.path)
+    for column in _columns(table):
+        yield (
+            f"{table.name}.{column.name}",
+            {
+                "unit": column.unit,
+                "scale": column.scale,
+                "source": "/" + "/".join((*place, *column.path)),
+                "position in the source": column.item,
+                "key in the JSON text": column.json_key,
+                "kind": f"{column.kind} of {table.kind}",
+                "separator": table.separator,
+                "key of nodes": table.tree_key,
+            },
+        )
+    for child in table.children:
+        yield from _meanings(child, place)
+
+
+def _shown(fact: object) -> str:
+    return "none" if fact in (None, "") else str(fact)
+
+
+def _columns(table: Table) -> tuple[Column, ...]:
+    return (*table.keys, *table.columns)

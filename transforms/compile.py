@@ -109,6 +109,13 @@ def kind_of(schema: Schema) -> str:
     return next((kind for kind in _types(schema) if kind != "null"), "null")
 
 
+def is_number(schema: Any) -> bool:  # noqa: ANN401 - a schema node is any JSON
+    """Tells whether a schema node says that a value is a number, whole or not."""
+    if not isinstance(schema, dict) or not isinstance(schema.get("type"), str | list):
+        return False
+    return kind_of(schema) == "number"
+
+
 @dataclass(slots=True)
 class _Row:
     """What is found inside one row: its columns, its tables and its plain objects."""
@@ -232,7 +239,14 @@ def _column_type(node: Schema, unit: str | None) -> pa.DataType:
                 "an integer needs a minimum and a maximum between -2^53 and 2^53, which is what "
                 "every parser reads exactly; longer ids belong in strings"
             )
-    return pa.float64() if unit == "ms" else scalar_type(node)
+    if unit != "ms":
+        return scalar_type(node)
+    if kind_of(node) != "integer":
+        raise ConfigurationError(
+            "milliseconds need an integer: only whole ones come back from seconds; "
+            "make the type integer, or leave out x-unit"
+        )
+    return pa.float64()
 
 
 def _with_unit(column: Column, unit: str | None) -> Column:

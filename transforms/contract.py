@@ -26,6 +26,7 @@ from transforms.compile import (
     EXACT,
     compile_result,
     compile_table,
+    is_number,
     kind_of,
     read_type,
 )
@@ -46,10 +47,13 @@ SYSTEM_TABLES = frozenset(
         "source_forms",
         "unknown_results",
         "usages",
+        "path_counts",
         "batches",
     }
 )
 """Tables of our own that the code fills by name."""
+RESERVED_TABLES = frozenset({"drift", "dictionary", "check_failures", "cognition_meta"})
+"""Tables and views that the warehouse makes itself; no schema may claim their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +315,7 @@ def _closed(node: Any) -> Any:  # noqa: ANN401 - a schema node is any JSON
     closed = {key: _closed(value) for key, value in node.items()}
     if isinstance(node.get("properties"), dict) and "type" in node:
         closed["additionalProperties"] = False
-    if isinstance(node.get("type"), str | list) and kind_of(node) == "number":
+    if is_number(node):
         closed = {"minimum": -EXACT, "maximum": EXACT} | closed
     return closed
 
@@ -320,6 +324,10 @@ def _refuse_shared_names(tables: Iterable[Table]) -> None:
     tables = list(tables)
     if name := _first_twice(table.name for table in tables):
         raise ConfigurationError(f"two schemas claim the table {name}: rename one")
+    if taken := sorted(RESERVED_TABLES & {table.name for table in tables}):
+        raise ConfigurationError(
+            f"the warehouse makes {taken[0]} itself: give the schema another x-table"
+        )
     for table in tables:
         if name := _first_twice(column.name for column in (*table.keys, *table.columns)):
             raise ConfigurationError(f"{table.name} has two columns {name}: give one an x-column")

@@ -6,21 +6,17 @@ their parent its count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from transforms.compile import EXACT, kind_of
+from transforms.compile import EXACT, is_number, kind_of
 from transforms.contract import Gate, follow
 from transforms.findings import Finding, Path
-from transforms.json_text import cut_fragment, to_pointer
+from transforms.json_text import cut_fragment, to_pointer, write_json
 from transforms.layout import Schema
 
 _MESSAGE_CHARACTERS = 300
-_LONG = 2**63
-"""From here on the parser may give a double for a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +49,33 @@ def inexact_numbers(
     node: Any,  # noqa: ANN401 - any JSON
     schema: Schema,
     root: Schema,
-    written: Callable[[Path], Any],
     path: Path = (),
 ) -> Iterator[Violation]:
     """Yields whole numbers that a double, which columns of numbers are, would change.
 
     Args:
-        node: A document, or a part of it.
+        node: A document, or a part of it, whole numbers of any length.
         schema: Its schema.
         root: The whole schema, to follow references of trees.
-        written: Returns what was written at a path; asked where a whole number was too long for
-            the parser, which then has a double.
         path: Where the part lies.
     """
     schema = follow(schema, root)
     if isinstance(node, dict):
         for key, inner in schema.get("properties", {}).items():
             if node.get(key) is not None:
-                yield from inexact_numbers(node[key], inner, root, written, (*path, key))
+                yield from inexact_numbers(node[key], inner, root, (*path, key))
     elif isinstance(node, list) and isinstance(schema.get("items"), dict):
         for place, value in enumerate(node):
-            yield from inexact_numbers(value, schema["items"], root, written, (*path, place))
-    elif isinstance(node, int | float) and abs(node) > EXACT and kind_of(schema) == "number":
-        number = written(path) if isinstance(node, float) and abs(node) >= _LONG else node
-        if isinstance(number, int) and int(float(number)) != number:
-            yield Violation(path, "x-exact", f"{number} has more digits than a DOUBLE holds")
+            yield from inexact_numbers(value, schema["items"], root, (*path, place))
+    elif type(node) is int and abs(node) > EXACT and is_number(schema) and not _is_double(node):
+        yield Violation(path, "x-exact", f"{node} has more digits than a DOUBLE holds")
+
+
+def _is_double(number: int) -> bool:
+    try:
+        return int(float(number)) == number
+    except OverflowError:
+        return False
 
 
 def cut_rows(document: Any, found: Iterable[Violation], schema: Schema) -> list[Cut]:  # noqa: ANN401 - any JSON
@@ -142,7 +140,7 @@ def _cut(
     part: Any,  # noqa: ANN401 - any JSON
     breaches: Sequence[Violation],
 ) -> Cut:
-    text = orjson.dumps(part).decode()
+    text = write_json(part).decode()
     if not breaches:
         message = "the two engines disagree on this document: report it with the fragment"
         return Cut(row, row, Finding(scope, "contract", message, fragment=cut_fragment(text)))

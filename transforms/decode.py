@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from transforms.contract import Contract
+from transforms.json_text import write_json
 
 TEXT = "text"
 """Form of Data that is no JSON but the value itself, such as a bare link."""
@@ -43,11 +44,11 @@ def decode_data(data: Any, contract: Contract) -> tuple[str, bytes, Any]:  # noq
             text = line.decode()
         except UnicodeDecodeError:
             raise NotJsonError(form, str(error)) from None
-        return (TEXT if form == "string" else form), orjson.dumps(text), text
+        return (TEXT if form == "string" else form), write_json(text), text
     return form, line, document
 
 
 def _as_bytes(data: Any) -> bytes:  # noqa: ANN401 - any JSON
     if isinstance(data, bytes):
         return data
-    return data.encode() if isinstance(data, str) else orjson.dumps(data)
+    return data.encode() if isinstance(data, str) else write_json(data)

@@ -15,6 +15,7 @@ from transforms.warehouse.duck import Connection, fetch, registered
 
 PLACES = {
     "quarantine": (("job_id", "result_index", "pointer"), "quarantine_index"),
+    "source_forms": (("job_id", "result_index", "pointer", "form"), "form_index"),
     "unmapped_fields": (("job_id", "result_index", "pointer"), "unmapped_index"),
 }
 """Tables whose key ends in a number of ours, which moves when a row before it goes: what tells

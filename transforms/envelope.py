@@ -6,7 +6,8 @@ What a reply is wrapped in and the container of its results come in several form
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,12 +19,14 @@ from transforms.json_text import (
     MAX_DEPTH,
     cut_fragment,
     duplicate_key,
+    has_long_integers,
     is_nested_deeper,
     to_pointer,
     without_strings,
+    write_json,
 )
 from transforms.reply_shape import ReplyShape, read_shape
-from transforms.validate import examine
+from transforms.validate import examine, unknown_keys
 
 USAGES = "usages"
 """Table of what a job was charged for, and where findings say their row would have gone."""
@@ -91,8 +94,11 @@ def read_reply(
         message = "a reply must be a JSON object"
         return _refused(_reply_finding("contract", message, body, keyword="type"))
     shape = read_shape(document)
-    if (wrong := _unfit(document, shape, body)) is not None:
+    short = without_strings(body, "Data", _data_texts(shape))
+    if (wrong := _unfit(document, shape, body, short)) is not None:
         return _refused(wrong)
+    if has_long_integers(short):  # which the fast parser would round
+        shape = read_shape(json.loads(body))
     code = error_code or shape.reply.get("Code")
     if code and shape.reply.get("JobStatus") is None:
         return _read_error(shape, str(code), http_status, body)
@@ -110,14 +116,20 @@ def results_pointer(document: Mapping[str, Any]) -> tuple[str, ...]:
     return read_shape(document).results_path
 
 
-def _unfit(document: dict[str, Any], shape: ReplyShape, body: bytes) -> Finding | None:
+def _data_texts(shape: ReplyShape) -> Iterator[str]:
+    """Yields Data where it is text, in the order of the reply."""
+    data = (item.get("Data") for item in shape.items if isinstance(item, dict))
+    return (each for each in data if isinstance(each, str))
+
+
+def _unfit(
+    document: dict[str, Any], shape: ReplyShape, body: bytes, short: bytes
+) -> Finding | None:
     """Tells why a decoded reply cannot be trusted to hold all that was sent."""
     if is_nested_deeper(document):
         message = f"reply: nested more than {MAX_DEPTH} levels deep"
         return _reply_finding("unreadable", message, _shown(shape, body))
-    data = (item.get("Data") for item in shape.items if isinstance(item, dict))
-    texts = (each for each in data if isinstance(each, str))
-    if (key := duplicate_key(without_strings(body, "Data", texts))) is not None:
+    if (key := duplicate_key(short)) is not None:
         message = f"reply: the key {key!r} is given twice in one object"
         return _reply_finding("duplicate_key", message, _shown(shape, body))
     return None
@@ -148,7 +160,7 @@ def _read_job(shape: ReplyShape, facts: Envelope, gate: Gate) -> Envelope:
         unmapped=tuple(replace(u, pointer=shape.as_sent(u.pointer)) for u in examined.unmapped),
     )
     if failed:
-        return replace(facts, state="failed", reason=_fail_reason(shape))
+        return _with_reason(facts, shape, gate)
     of_results = [finding for finding in findings if finding.table_name != USAGES]
     return _with_items(facts, kept.get("Results"), shape, of_results)
 
@@ -195,7 +207,7 @@ def _odd_usages(shape: ReplyShape) -> Finding | None:
         return None
     pointer = shape.as_sent(place)
     message = "Usages must be a list, or an object with the list Usage"
-    shown = orjson.dumps(usages)
+    shown = write_json(usages)
     finding = _reply_finding("contract", message, shown, pointer=pointer, keyword="type")
     return replace(finding, scope="row", table_name=USAGES, row_pointer=pointer)
 
@@ -232,12 +244,29 @@ def _read_error(shape: ReplyShape, code: str, http_status: int | None, body: byt
     return replace(facts, state="quarantined", findings=(finding,))
 
 
-def _fail_reason(shape: ReplyShape) -> str | None:
-    """Returns the reason of a failed job: free text in the first Data, else Message."""
-    for item in shape.items:
-        if isinstance(item, dict) and item.get("Data") not in (None, ""):
-            return _as_text(item["Data"])
-    return _as_text(shape.reply.get("Message"))
+def _with_reason(facts: Envelope, shape: ReplyShape, gate: Gate) -> Envelope:
+    """Adds why a job failed: free text in the first Data, else Message; all else is unmapped."""
+    items = {place: item for place, item in enumerate(shape.items) if item is not None}
+    told = next((at for at, item in items.items() if _data_of(item) not in (None, "")), None)
+    reason = facts.message if told is None else _as_text(_data_of(items.pop(told)))
+    told_apart = {"Results", "Usages"}
+    outside = {key: value for key, value in shape.reply.items() if key not in told_apart}
+    found = [(shape.as_sent(to_pointer(p)), v) for p, v in unknown_keys(outside, gate.schema)]
+    found += [(to_pointer((*shape.results_path, place)), item) for place, item in items.items()]
+    found += [(to_pointer(path), value) for path, value in shape.unknown]
+    return replace(
+        facts,
+        state="failed",
+        reason=reason,
+        unmapped=(
+            *facts.unmapped,
+            *(Unmapped(pointer, _dumped(value)) for pointer, value in found),
+        ),
+    )
+
+
+def _data_of(item: Any) -> Any:  # noqa: ANN401 - any JSON
+    return item.get("Data") if isinstance(item, dict) else None
 
 
 def _refused(finding: Finding) -> Envelope:
@@ -263,7 +292,7 @@ def _shown(shape: ReplyShape, body: bytes) -> bytes | None:
     if not shape.is_media:
         return body
     try:
-        return orjson.dumps(shape.reply)
+        return write_json(shape.reply)
     except TypeError:  # nested deeper than it writes
         return None
 
@@ -290,4 +319,4 @@ def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
 
 
 def _dumped(value: Any) -> str:  # noqa: ANN401 - any JSON
-    return orjson.dumps(value).decode()
+    return write_json(value).decode()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
-from transforms.json_text import cut_fragment
+from transforms.json_text import cut_fragment, write_json
 
 Path = tuple[str | int, ...]
 
@@ -49,7 +47,7 @@ def whole_finding(reason: str, message: str, data: object) -> Finding:
     text = data.decode(errors="replace") if isinstance(data, bytes) else data
     if not isinstance(text, str):
         try:
-            text = orjson.dumps(text).decode()
+            text = write_json(text).decode()
         except TypeError:  # nested deeper than it writes
             return Finding("result", reason, message)
     whole = text.encode(errors="replace")

@@ -13,11 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from transforms.compile import kind_of
 from transforms.findings import Path, SourceForm, Unmapped
-from transforms.json_text import to_pointer
+from transforms.json_text import to_pointer, write_json
 from transforms.layout import Schema
 
 BARE, WRAPPED, SPELLING, SINGLE, JSON_VALUE, EMPTY = (
@@ -221,7 +219,7 @@ def _own_form(
         edits.append(Edit(path, WRAPPED))
         outside = to_source(path, edits)[:-1]
         left_over += [
-            Unmapped(to_pointer((*outside, key)), orjson.dumps(beside).decode())
+            Unmapped(to_pointer((*outside, key)), write_json(beside).decode())
             for key, beside in value.items()
             if key != path[-1]
         ]
@@ -231,7 +229,7 @@ def _own_form(
         return [value]
     if shape.json_text and not isinstance(value, str):
         edits.append(Edit(path, JSON_VALUE))
-        return orjson.dumps(value).decode()
+        return write_json(value).decode()
     return value
 
 

@@ -2,7 +2,8 @@
 
 `python -m transforms.history` records the versions of today in `schemas/history/`; with `--check`
 it writes nothing and fails when a schema changed without its version raised, when a change is no
-addition, or when a recorded version was edited or removed.
+addition, or when a recorded version was edited or removed. A history starts at version 1: a schema
+of a later one has lost its history.
 
 A schema has changed when what decides acceptance or rows has: titles, descriptions, comments,
 examples and `x-expect` may change under one version. The tables of our own (`schemas/tables/`) have
@@ -200,6 +201,8 @@ def _wrong(schema: Current, problem: str) -> Verdict:
 def _version_problem(version: int, last: int, *, same: bool) -> str | None:
     if version < last:
         return f"x-version went back from {last} to {version}: raise it again"
+    if last == 0 and version > 1:
+        return f"it has no history, and x-version is {version}: restore its history file"
     if version > last + 1:
         return f"x-version leaps from {last} to {version}: make it {last + 1}"
     if version == last and not same:

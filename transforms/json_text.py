@@ -11,6 +11,7 @@ import orjson
 
 MAX_DEPTH = 200  # orjson writes 254 levels; Python's parser and repr stop where the stack ends
 FRAGMENT_LIMIT = 1024 * 1024
+_LONG_INTEGER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]{19,}(?=[\s,\]}]|$)")
 _SPACE_AFTER_KEY = re.compile(rb'"[ \t\r\n]+:')
 
 
@@ -29,6 +30,53 @@ def is_nested_deeper(document: Any, levels: int = MAX_DEPTH) -> bool:  # noqa: A
     return bool(parts)
 
 
+def read_json(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+    """Returns what a JSON text holds, whole numbers of any length.
+
+    Raises:
+        ValueError: It is no JSON.
+
+    >>> read_json("[1e2, 123456789012345678901234567890]")
+    [100.0, 123456789012345678901234567890]
+    """
+    return read_exactly(text.encode() if isinstance(text, str) else text, orjson.loads(text))
+
+
+def read_exactly(text: bytes, document: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Returns `document` with its whole numbers digit by digit.
+
+    The fast parser makes doubles of those longer than 64 bits; they are rare, and then the text
+    is read once more.
+
+    Args:
+        text: A JSON text, at most 200 levels deep.
+        document: What the fast parser made of it.
+    """
+    return json.loads(text) if has_long_integers(text) else document
+
+
+def has_long_integers(text: bytes) -> bool:
+    """Tells whether a JSON text may hold whole numbers of more than 18 digits."""
+    return _LONG_INTEGER.search(text) is not None
+
+
+def write_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Returns compact JSON, whole numbers of any length among it.
+
+    Raises:
+        TypeError: It is nested too deep.
+
+    >>> write_json([123456789012345678901234567890])
+    b'[123456789012345678901234567890]'
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # it writes no whole number longer than 64 bits
+        if is_nested_deeper(value):
+            raise
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def duplicate_key(text: bytes, document: Any = None) -> str | None:  # noqa: ANN401 - any JSON
     """Returns a key that one object of the JSON text gives twice, or None.
 
@@ -41,7 +89,7 @@ def duplicate_key(text: bytes, document: Any = None) -> str | None:  # noqa: ANN
     'b'
     """
     if document is not None and (written := _keys_written(text)) is not None:
-        again = _keys_written(orjson.dumps(document))
+        again = _keys_written(write_json(document))
         if again == written:
             return None
     found: list[str] = []
@@ -98,6 +146,16 @@ def to_pointer(path: Sequence[str | int]) -> str:
     '/a~1b/0/~0'
     """
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def from_pointer(pointer: str) -> tuple[str, ...]:
+    """Returns the parts of an RFC 6901 JSON pointer.
+
+    >>> from_pointer("/a~1b/0/~0")
+    ('a/b', '0', '~')
+    """
+    parts = pointer.split("/")[1:]
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
 
 
 def cut_fragment(text: str) -> str:

@@ -26,6 +26,7 @@ SHOWN = 12
 NOT_IN_TEXT = frozenset(',;{}"')
 """What an id in a .txt never holds: it would be a CSV or JSON Lines by another name."""
 HEADER = "job_id"
+SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
 
 Placed = tuple[str, object]
 """Where something stands, such as `line 3`, and what should be a job id."""
@@ -106,15 +107,12 @@ def _refuse_dangling(storage: Storage) -> None:
 
 
 def _read(path: str, content: pa.Buffer) -> list[str]:
-    readers: dict[str, Callable[[pa.Buffer], Iterable[Placed]]] = {
-        ".txt": _from_text,
-        ".csv": _from_csv,
-        ".jsonl": _from_jsonl,
-        ".parquet": _from_parquet,
-    }
+    by_suffix: tuple[Callable[[pa.Buffer], Iterable[Placed]], ...]
+    by_suffix = (_from_text, _from_csv, _from_jsonl, _from_parquet)
+    readers = dict(zip(SUFFIXES, by_suffix, strict=True))
     reader = readers.get(PurePosixPath(path).suffix.lower())
     if reader is None:
-        kinds = ", ".join(readers)
+        kinds = ", ".join(SUFFIXES)
         raise ConfigurationError(f"{path} is no ledger: expected one of {kinds}; move it away")
     try:
         return [_checked(job, f"{path}, {place}") for place, job in reader(content)]

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transforms import paths
-from transforms.compatibility import incompatible_changes, layouts_of
+from transforms.compatibility import (
+    changed_meanings,
+    disclosures,
+    incompatible_changes,
+    layouts_of,
+)
 from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -54,10 +59,11 @@ def overlay_files(overlay: Path) -> dict[str, Path]:
 
 
 def refuse_incompatible(overlay: Path, shipped: Contracts, amended: Contracts) -> None:
-    """Checks that rows of the shipped schemas keep their place and their schema version.
+    """Checks that rows of the shipped schemas keep place, meaning, privacy and schema version.
 
     Raises:
-        ConfigurationError: The overlay takes something away or hides a change.
+        ConfigurationError: The overlay takes something away, lets out what is private, or hides a
+            change.
     """
     if gone := sorted(shipped.types.keys() - amended.types.keys()):
         raise ConfigurationError(
@@ -68,6 +74,11 @@ def refuse_incompatible(overlay: Path, shipped: Contracts, amended: Contracts) -
         raise ConfigurationError(
             f"{overlay} cannot stand in for the shipped schemas: {'; '.join(changes)}. "
             "Keep what is there and add a new column or table beside it"
+        )
+    if shown := disclosures(shipped.tables.values(), amended.tables):
+        raise ConfigurationError(
+            f"{overlay} would bring into the warehouse what stays out of it: {'; '.join(shown)}. "
+            "Keep x-private as it is in the shipped schemas"
         )
     if problem := next(_version_problems(shipped, amended), None):
         raise ConfigurationError(f"{overlay}: {problem}")
@@ -86,6 +97,17 @@ def _version_problems(shipped: Contracts, amended: Contracts) -> Iterator[str]:
             yield (
                 f"the tables of {was.type} changed, so raise its x-version above {was.version}: "
                 "the version is kept beside every row and must tell the two apart"
+            )
+        elif now.version == was.version and (meanings := changed_meanings(was.root, now.root)):
+            yield (
+                f"{'; '.join(meanings)}: add a new column beside it, or raise the x-version of "
+                f"{was.type} above {was.version}, as it tells rows of the two meanings apart"
+            )
+    for name, table in shipped.system.items():
+        if meanings := changed_meanings(table, amended.system[name]):
+            yield (
+                f"{'; '.join(meanings)}: our own tables have no x-version to tell the meanings "
+                "apart, so keep it as it is in the shipped schemas"
             )
 
 

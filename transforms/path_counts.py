@@ -24,6 +24,9 @@ from transforms.forms import EVERY
 from transforms.json_text import to_pointer
 from transforms.layout import Column, Keys, Table
 
+GIVEN, UNMAPPED, RETYPED = "given", "unmapped", "retyped"
+UNEXPECTED, SET_ASIDE = "unexpected", "set_aside"
+"""What `kind` may say."""
 REPLY = "reply"
 """What `type` says of keys of the reply itself."""
 
@@ -64,10 +67,11 @@ class _Path:
 
     table: str | None = None
     column: str | None = None
-    given: _Tally = field(default_factory=_Tally)
-    unexpected: _Tally = field(default_factory=_Tally)
-    retyped: _Tally = field(default_factory=_Tally)
-    kinds: set[str] = field(default_factory=set)
+    tallies: dict[str, _Tally] = field(default_factory=dict)
+    json_types: set[str] = field(default_factory=set)
+
+    def add(self, kind: str, seen: _Seen) -> None:
+        self.tallies.setdefault(kind, _Tally()).add(seen)
 
 
 class PathCounts:
@@ -75,6 +79,7 @@ class PathCounts:
 
     def __init__(self, contracts: Contracts) -> None:
         self._paths: dict[tuple[str, str], _Path] = {}
+        self._contracts = contracts.types
         self._trees = {c.type: tuple(_tree_levels(c)) for c in contracts.distinct}
 
     def add_rows(
@@ -88,7 +93,7 @@ class PathCounts:
             if whole is None:
                 continue
             if table is contract.root:
-                self._path(contract.type, (), table).given.add(whole)
+                self._path(contract.type, (), table).add(GIVEN, whole)
             for column in table.columns:
                 if column.kind != "value" or column.item:  # one path for all items
                     continue
@@ -96,33 +101,41 @@ class PathCounts:
                 path = self._path(contract.type, (*place, *column.path), table, column)
                 seen = jobs.seen(_where(owners, values.is_valid())) if values.null_count else whole
                 if seen is not None:
-                    path.given.add(seen)
+                    path.add(GIVEN, seen)
                 broken = unexpected(column, values)
                 if broken is not None:
-                    path.unexpected.add(jobs.seen(_where(owners, broken)) or whole)
+                    path.add(UNEXPECTED, jobs.seen(_where(owners, broken)) or whole)
 
     def add_unmapped(self, kind: str, job_id: str, unmapped: Unmapped) -> None:
         """Counts a key that the schema does not name."""
         path = self._at(kind, unmapped.pointer)
-        path.given.add(_Seen(1, 1, job_id, job_id))
-        path.kinds.add(_KINDS.get(unmapped.value[:1], "number"))
+        path.add(UNMAPPED, _Seen(1, 1, job_id, job_id))
+        path.json_types.add(_KINDS.get(unmapped.value[:1], "number"))
 
     def add_finding(self, kind: str, job_id: str, finding: Finding) -> None:
         """Counts a value of another type than the schema's."""
         if finding.keyword == "type":
-            self._at(kind, finding.pointer).retyped.add(_Seen(1, 1, job_id, job_id))
+            self._at(kind, finding.pointer).add(RETYPED, _Seen(1, 1, job_id, job_id))
+
+    def add_aside(self, wire_name: str, job_id: str) -> None:
+        """Counts a result that was set aside whole, or that is of an unknown Type."""
+        contract = self._contracts.get(wire_name)
+        path = self._at(contract.type if contract is not None else wire_name, "")
+        path.table = contract.root.name if contract is not None else None
+        path.add(SET_ASIDE, _Seen(1, 1, job_id, job_id))
 
     def rows(self, batch_id: str, queried_at: Mapping[str, datetime]) -> list[Row]:
-        """Returns the rows of `path_counts`, by Type and path.
+        """Returns the rows of `path_counts`, by Type, path and kind.
 
         Args:
             batch_id: The batch.
             queried_at: When each job of it was answered.
         """
         return [
-            {"batch_id": batch_id, "type": kind, "path": path} | _row(found, queried_at)
-            for (kind, path), found in sorted(self._paths.items())
-            if found.given.jobs or found.retyped.jobs
+            {"batch_id": batch_id, "type": type_name, "path": path, "kind": kind}
+            | _row(found, kind, tally, queried_at)
+            for (type_name, path), found in sorted(self._paths.items())
+            for kind, tally in sorted(found.tallies.items())
         ]
 
     def _path(self, kind: str, place: Keys, table: Table, column: Column | None = None) -> _Path:
@@ -179,23 +192,15 @@ def _tree_levels(contract: Contract) -> Iterator[re.Pattern[str]]:
             yield re.compile(f"({re.escape(top)})(?:{re.escape(level)})+")
 
 
-def _row(path: _Path, queried_at: Mapping[str, datetime]) -> Row:
-    firsts = [t.first for t in (path.given, path.retyped) if t.first is not None]
-    lasts = [t.last for t in (path.given, path.retyped) if t.last is not None]
-    first = min(firsts, key=lambda job: queried_at[job], default=None)
-    last = max(lasts, key=lambda job: queried_at[job], default=None)
+def _row(path: _Path, kind: str, tally: _Tally, queried_at: Mapping[str, datetime]) -> Row:
+    types = ",".join(sorted(path.json_types)) if kind == UNMAPPED else None
     return {
         "table_name": path.table,
         "column_name": path.column,
-        "is_known": path.table is not None,
-        "jobs_count": path.given.jobs,
-        "values_count": path.given.values,
-        "json_types": ",".join(sorted(path.kinds)) or None,
-        "retyped_count": path.retyped.values,
-        "retyped_jobs_count": path.retyped.jobs,
-        "unexpected_count": path.unexpected.values,
-        "unexpected_jobs_count": path.unexpected.jobs,
-        "first_job_id": first,
-        "first_seen_at": queried_at.get(first or ""),
-        "last_seen_at": queried_at.get(last or ""),
+        "jobs_count": tally.jobs,
+        "values_count": tally.values,
+        "json_types": types,
+        "first_job_id": tally.first,
+        "first_seen_at": queried_at.get(tally.first or ""),
+        "last_seen_at": queried_at.get(tally.last or ""),
     }

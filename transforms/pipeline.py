@@ -21,6 +21,7 @@ from transforms.contract import Contracts, load_contracts
 from transforms.errors import ConfigurationError, RetryableError
 from transforms.explain import explain as explain_row
 from transforms.landing import land_answers
+from transforms.path_counts import REPLY
 from transforms.reports import (
     Explanation,
     FlattenReport,
@@ -34,7 +35,7 @@ from transforms.reports import (
     no_progress,
 )
 from transforms.saved import import_saved, read_saved
-from transforms.selection import Selection
+from transforms.selection import Selection, type_names
 from transforms.settings import Settings, SourceSettings
 from transforms.status import read_status
 from transforms.storage import Storage, without_secrets
@@ -46,7 +47,11 @@ from transforms.warehouse import publish as publishing
 from transforms.warehouse.checks import CheckReport
 from transforms.warehouse.publish import PublishReport
 
-_DRIFT = "SELECT * FROM drift WHERE type = $type OR $type = '' ORDER BY ALL"
+_DRIFT = """
+SELECT * FROM drift
+WHERE $types = '' OR list_contains(string_split($types, ','), type)
+ORDER BY ALL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,12 @@ class ReplayedReport:
 def run(
     settings: Settings, source: SourceSettings, *, progress: Progress = no_progress
 ) -> RunReport:
-    """Runs the whole flow: from the ledger to the published warehouse."""
+    """Runs the whole flow: from the ledger to the published warehouse.
+
+    Raises:
+        ConfigurationError: The schemas have no place for rows of the lake; nobody was asked.
+    """
+    kept_tables.require_compatible(Storage.at(settings.lake_root), _contracts(settings))
     return RunReport(
         ingest(settings, source, progress=progress),
         flatten(settings, progress=progress),
@@ -172,8 +182,8 @@ def replay(
         progress: Told how far it came.
 
     Raises:
-        ConfigurationError: A Type has no schema, or the schemas have no place for rows of the lake;
-            nothing was written.
+        ConfigurationError: A Type has no schema, the schemas have no place for rows of the lake, or
+            nothing is committed yet; nothing was written.
     """
     storage, contracts = lake.open_lake(settings.lake_root), _contracts(settings)
     limit = settings.max_blob_bytes
@@ -222,22 +232,18 @@ def query(settings: Settings, sql: str, parameters: Mapping[str, str] | None = N
     return warehouse.query_published(settings.warehouse_dir, sql, parameters)
 
 
-def drift(settings: Settings, kind: str | None = None) -> pa.Table:
-    """Returns where results differ from the schemas; `kind` is a Type by its own name."""
-    return query(settings, _DRIFT, {"type": kind or ""})
+def drift(settings: Settings, types: Sequence[str] = ()) -> pa.Table:
+    """Returns where results differ from the schemas.
 
-
-def type_name(settings: Settings, name: str) -> str:
-    """Returns the own name of a Type, given that or one of its aliases.
+    Args:
+        settings: Where the warehouse lies.
+        types: Types by name or alias, or `reply` for what is of none; default: all.
 
     Raises:
-        ConfigurationError: No schema has it.
+        ConfigurationError: No schema has one of them, or nothing is published yet.
     """
-    contracts = _contracts(settings)
-    if name not in contracts.types:
-        known = ", ".join(contract.type for contract in contracts.distinct)
-        raise ConfigurationError(f"no schema has the Type {name}: choose one of {known}")
-    return contracts.types[name].type
+    names = type_names(types, _contracts(settings), others=(REPLY,)) if types else ()
+    return query(settings, _DRIFT, {"types": ",".join(names)})
 
 
 def verify(settings: Settings, *, progress: Progress = no_progress) -> VerifyReport:

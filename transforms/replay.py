@@ -24,7 +24,7 @@ from transforms.commit import (
 from transforms.contract import Contracts
 from transforms.difference import differ, difference_of
 from transforms.reports import Progress, ReplayReport, TableDifference, no_progress
-from transforms.selection import Selection, lock_unless_dry, select, type_names
+from transforms.selection import Selection, lock_unless_dry, select, type_names, wire_names
 from transforms.storage import Storage, name_of
 from transforms.warehouse.duck import Connection
 
@@ -53,15 +53,17 @@ def replay(  # noqa: PLR0913 - what to do, how, and whom to tell
         progress: Called with `replay`, batches done and batches to do.
 
     Raises:
-        ConfigurationError: A Type has no schema, or the schemas have no place for rows of the lake.
+        ConfigurationError: A Type has no schema, the schemas have no place for rows of the lake, or
+            nothing is committed yet.
         LakeFormatError: A file of the lake is damaged.
         RetryableError: With `dry_run`: another process is just making a batch.
     """
     started = perf_counter()
-    names = type_names(selection.types, contracts)
+    names = wire_names(type_names(selection.types, contracts), contracts)
     kept_tables.require_compatible(storage, contracts)
     plan = make_plan(storage, contracts)
     found = select(storage, plan, selection, names, dry_run=dry_run)
+    landed = {row.job_id for row in plan.index}
     tally = _Tally()
     if found.batches:
         work = [
@@ -84,9 +86,11 @@ def replay(  # noqa: PLR0913 - what to do, how, and whom to tell
     return ReplayReport(
         dry_run=dry_run,
         jobs=found.jobs,
-        missing_jobs=found.missing,
+        missing_jobs=tuple(job for job in found.missing if job not in landed),
+        # Where anything is made, batches that were absent are, too.
+        unflattened_jobs=tuple(j for j in found.missing if j in landed and not found.batches),
         batches=tally.batches,
-        unchanged=tally.unchanged,
+        changed_batches=tally.changed,
         retracted=len(plan.gone) if found.batches else 0,
         differences=tally.differences,
         quarantine_before=tally.before,
@@ -100,7 +104,7 @@ class _Tally:
     """Adds up what became of the batches."""
 
     batches: int = 0
-    unchanged: int = 0
+    changed: int = 0
     before: int = 0
     after: int = 0
     rows: dict[str, Counter[str]] = field(default_factory=dict)
@@ -115,7 +119,7 @@ class _Tally:
         self.after += _count(newer, QUARANTINE)
         if newer is not None:
             self.batches += 1
-            self.unchanged += older is not None and older.files == newer.files
+            self.changed += older is None or older.files != newer.files
         for table, each in differences.items():
             counts = {"added": each.added, "removed": each.removed, "changed": each.changed}
             self.rows.setdefault(table, Counter()).update(counts)

@@ -82,8 +82,9 @@ class ReplayReport:
         dry_run: Whether nothing was written.
         jobs: Jobs that were selected.
         missing_jobs: Jobs asked for by id that the lake does not hold.
+        unflattened_jobs: Jobs asked for by id that have landed and are in no batch yet.
         batches: Batches made again.
-        unchanged: Of these, batches that came out as they were.
+        changed_batches: Of these, batches that came out otherwise than they were.
         retracted: Batches taken out, their raw file being gone.
         differences: Rows that differ, by table; tables without any are left out.
         quarantine_before: Parts of these batches that were in quarantine.
@@ -94,8 +95,9 @@ class ReplayReport:
     dry_run: bool
     jobs: int = 0
     missing_jobs: tuple[str, ...] = ()
+    unflattened_jobs: tuple[str, ...] = ()
     batches: int = 0
-    unchanged: int = 0
+    changed_batches: int = 0
     retracted: int = 0
     differences: dict[str, TableDifference] = field(default_factory=dict)
     quarantine_before: int = 0
@@ -105,7 +107,10 @@ class ReplayReport:
 
 @dataclass(frozen=True, slots=True)
 class ResultDifference:
-    """A result that its rows do not give back, and where it first differs."""
+    """A result that its rows do not give back, and where it first differs.
+
+    A `result_index` of -1 is the reply itself.
+    """
 
     job_id: str
     result_index: int
@@ -122,7 +127,7 @@ class VerifyReport:
         results: Their results.
         equal: Results that came out as they were sent.
         whole: Results without rows: set aside whole, or of an unknown Type.
-        cut: Results with a row in quarantine too long to be kept there whole; raw has it.
+        cut: Results of which raw alone has all: too long to be kept in quarantine whole.
         different: Results that came out otherwise.
     """
 
@@ -164,36 +169,54 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SubtitleFile:
+    """A subtitle file that was not archived: `outcome` is expired, refused or failed."""
+
+    job_id: str
+    result_index: int
+    file_index: int
+    language: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SubtitleReport:
     """What became of the subtitle files that the lake names.
 
     Attributes:
         known: Files that committed results name.
-        held: Of these, archived before this run.
-        lost: Of these, found expired or refused before, and not asked for again.
+        archived_before: Of these, archived before this run.
+        given_up: Of these, found expired or refused before, and not asked for again.
         archived: Fetched and archived now.
         expired: No longer there, or not for us: not asked for again.
         refused: Not allowed by the rules: asked for again only under other rules.
+        unasked: Of the refused, those whose host was not asked at all.
         failed: Not fetched for a passing reason: tried again next time.
         bytes: Bytes archived now.
         reasons: Files that were not archived, by reason.
-        dying: Files that failed and whose link lives 30 days more at most.
-        dies_by: When the first link that failed is dead at the latest, UTC, or None; it counts
-            from when the job was asked about, so a link may be dead before.
+        files: The first of them, one by one.
+        more_files: How many more of them there are.
+        expiring_soon: Files that failed and whose link is good for 30 days more at most.
+        expires_by: When the first link that failed has expired at the latest, UTC, or None; it
+            counts from when the job was asked about, so a link may expire before.
         archive_files: Files written, relative to the lake.
     """
 
     known: int = 0
-    held: int = 0
-    lost: int = 0
+    archived_before: int = 0
+    given_up: int = 0
     archived: int = 0
     expired: int = 0
     refused: int = 0
+    unasked: int = 0
     failed: int = 0
     bytes: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
-    dying: int = 0
-    dies_by: str | None = None
+    files: tuple[SubtitleFile, ...] = ()
+    more_files: int = 0
+    expiring_soon: int = 0
+    expires_by: str | None = None
     archive_files: tuple[str, ...] = ()
 
 
@@ -274,6 +297,7 @@ class Status:
         waiting_batches: Committed batches the published warehouse does not hold as they are; all
             of them where it cannot be read.
         lag_seconds: Age of the oldest final reply that is not published, or 0.
+        schemas_error: Why the lake cannot be flattened with these schemas, or None.
     """
 
     known: int
@@ -293,3 +317,4 @@ class Status:
     waiting_batches: int
     newest_reply: str | None
     lag_seconds: float
+    schemas_error: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from transforms import lake
 from transforms.commit import Plan, batch_lock
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
+from transforms.explain.keys import near
+from transforms.plain import plain
 from transforms.storage import Storage, name_of
 
 
@@ -21,7 +23,8 @@ class Selection:
 
     Attributes:
         jobs: One of these jobs.
-        types: With a result, or with `quarantined` a part in quarantine, of one of these Types.
+        types: With a result, or with `quarantined` a part in quarantine, of one of these Types;
+            see `type_names`.
         since: With a reply of this time, in UTC, or later.
         quarantined: With a part in quarantine.
     """
@@ -55,30 +58,49 @@ def parse_since(text: str) -> datetime:
     """
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    except (ValueError, OverflowError):  # in UTC it may lie before the year 1 or after 9999
         raise ConfigurationError(
             "--since takes a date such as 2026-01-31, or 2026-01-31T12:00:00, in UTC"
         ) from None
-    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
 
 
-def type_names(types: Iterable[str], contracts: Contracts) -> frozenset[str]:
-    """Returns the wire names, aliases among them, of some Types.
+def type_names(
+    given: Iterable[str], contracts: Contracts, *, others: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Returns Types by their own names, each once.
+
+    Args:
+        given: Names or aliases, one or several by comma each.
+        contracts: The schemas.
+        others: What may be named, too, and is no Type.
 
     Raises:
-        ConfigurationError: No schema has one of them.
+        ConfigurationError: No schema has one of them, or none is named.
     """
-    names: set[str] = set()
-    for name in types:
-        if name not in contracts.types:
-            known = ", ".join(contract.type for contract in contracts.distinct)
-            raise ConfigurationError(
-                f"no schema has the Type {name[:40]!r}: give one of {known}, or add its schema to "
-                "the folder COGNITION_SCHEMAS names"
-            )
-        contract = contracts.types[name]
-        names |= {contract.type, *contract.aliases}
-    return frozenset(names)
+    known = [*(contract.type for contract in contracts.distinct), *others]
+    own = {name: contract.type for name, contract in contracts.types.items()}
+    own |= {name: name for name in others}
+    found: dict[str, None] = {}
+    for text in given:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if not names:
+            raise ConfigurationError(f"--type names no Type: give one of {', '.join(known)}")
+        for name in names:
+            if name not in own:
+                remedy = near(name, known) or (
+                    f"give one of {', '.join(known)}, or add its schema to the folder "
+                    "COGNITION_SCHEMAS names"
+                )
+                raise ConfigurationError(f"no schema has the Type {plain(name)}: {remedy}")
+            found[own[name]] = None
+    return tuple(found)
+
+
+def wire_names(types: Iterable[str], contracts: Contracts) -> frozenset[str]:
+    """Returns the names, aliases among them, that some Types come under."""
+    named = [contracts.types[name] for name in types]
+    return frozenset(name for each in named for name in (each.type, *each.aliases))
 
 
 def select(
@@ -97,25 +119,29 @@ def select(
         storage: The lake.
         plan: What is committed.
         selection: What to look for.
-        names: Wire names of the selection's Types, see `type_names`.
+        names: The selection's Types, see `wire_names`.
         dry_run: Write nothing, not even a lock.
 
     Raises:
+        ConfigurationError: Nothing is committed yet.
         LakeFormatError: A file of the lake is damaged.
         RetryableError: With `dry_run`: a batch is just being made again.
     """
     batches: set[str] = set()
-    missing, count = dict.fromkeys(selection.jobs), 0
+    missing, count, committed = dict.fromkeys(selection.jobs), 0, 0
     for batch_id in sorted({*plan.commits, *map(name_of, plan.inputs)}):
         with lock_unless_dry(storage, batch_id, dry_run=dry_run):
             commit = lake.read_commit(storage, batch_id)
             if commit is None:
                 continue
             found, held = _selected_jobs(storage, commit, selection, names)
+        committed += 1
         for job in missing.keys() & held:
             del missing[job]
         count += len(found)
         batches |= {batch_id} if found else set()
+    if not committed:
+        raise ConfigurationError("no batch is committed yet: run `cognition flatten` first")
     return Selected(frozenset(batches), count, tuple(missing))
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import lake, ledger, raw
+from transforms import kept_tables, lake, ledger, raw
 from transforms.commit import make_plan
-from transforms.contract import load_contracts
+from transforms.contract import Contracts, load_contracts
 from transforms.errors import CognitionError
 from transforms.reports import Status
 from transforms.settings import Settings
@@ -27,7 +27,8 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
     """
     storage = lake.open_lake(settings.lake_root)
     known = ledger.read_ledger(storage)
-    plan = make_plan(storage, load_contracts(settings.schemas))
+    contracts = load_contracts(settings.schemas)
+    plan = make_plan(storage, contracts)
     commits, newest = plan.commits, raw.newest_rows(plan.index)
     published, error = _published(settings)
     place = settings.warehouse_dir / PUBLISHED
@@ -56,7 +57,17 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         waiting_batches=len(waiting),
         newest_reply=latest.isoformat() if latest else None,
         lag_seconds=_age(min(unpublished), now) if unpublished else 0.0,
+        schemas_error=_schemas_error(storage, contracts),
     )
+
+
+def _schemas_error(storage: Storage, contracts: Contracts) -> str | None:
+    """Returns why the schemas do not fit the lake, or None."""
+    try:
+        kept_tables.require_compatible(storage, contracts)
+    except CognitionError as error:
+        return str(error)
+    return None
 
 
 def _published(settings: Settings) -> tuple[Mapping[str, str], str | None]:

@@ -38,12 +38,12 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: its value, the number of the node above, its level, and its path in the tree."""
+    """One node: its value, the number of the node above, its level, and its place beside others."""
 
     value: Any
     parent: int | None
     depth: int
-    path: Path
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,16 @@ class Numbered:
 
     tree: Tree
     nodes: tuple[Node, ...]
+
+    def path_of(self, number: int) -> Path:
+        """Returns the path of a node in the document."""
+        way: list[str | int] = []
+        above: int | None = number
+        while above is not None:
+            node = self.nodes[above]
+            way += [node.at, self.tree.table.tree_key]
+            above = node.parent
+        return (*self.tree.path, *way[-2::-1])
 
 
 def has_trees(table: Table) -> bool:
@@ -83,24 +93,21 @@ def find_trees(table: Table, row: Any, path: Path = ()) -> Iterator[Tree]:  # no
 def number_nodes(tree: Tree) -> Numbered:
     """Returns the nodes of a tree from the top down, each before those below it."""
     nodes: list[Node] = []
-    waiting = [Node(node, None, 0, (at,)) for at, node in enumerate(tree.nodes)][::-1]
+    waiting = [Node(node, None, 0, at) for at, node in enumerate(tree.nodes)][::-1]
     while waiting:
         node = waiting.pop()
         number = len(nodes)
         nodes.append(node)
         below = _below(node.value, tree.table.tree_key)
-        waiting += [
-            Node(inner, number, node.depth + 1, (*node.path, tree.table.tree_key, at))
-            for at, inner in enumerate(below)
-        ][::-1]
+        waiting += [Node(inner, number, node.depth + 1, at) for at, inner in enumerate(below)][::-1]
     return Numbered(tree, tuple(nodes))
 
 
 def too_deep(numbered: Numbered) -> Iterator[Path]:
     """Yields the paths of the topmost nodes that lie deeper than a tree may be."""
-    for node in numbered.nodes:
+    for number, node in enumerate(numbered.nodes):
         if node.depth == MAX_TREE_DEPTH:
-            yield (*numbered.tree.path, *node.path)
+            yield numbered.path_of(number)
 
 
 def lay_out(numbered: Numbered) -> None:
@@ -109,23 +116,22 @@ def lay_out(numbered: Numbered) -> None:
     if not isinstance(tree.holder.get(tree.key), list):
         return
     rows: list[Row | None] = []
+    beside: list[list[Any]] = []  # the nodes below each, as they are now
     for node in numbered.nodes:
-        if not _is_there(tree.nodes, node.path):
+        siblings = tree.nodes if node.parent is None else beside[node.parent]
+        value = siblings[node.at] if siblings else None
+        if not isinstance(value, dict):
             rows.append(None)
+            beside.append([])
             continue
-        below = node.value.get(key)
-        place = {PARENT: node.parent, DEPTH: node.depth, SIBLING: node.path[-1]}
+        below = value.get(key)
+        place = {PARENT: node.parent, DEPTH: node.depth, SIBLING: node.at}
         count = len(below) if isinstance(below, list) else None
-        rows.append({k: v for k, v in node.value.items() if k != key} | {key: count} | place)
+        rows.append({k: v for k, v in value.items() if k != key} | {key: count} | place)
+        beside.append(_below(value, key))
     tree.holder[tree.key] = rows
 
 
 def _below(node: Any, key: str) -> list[Any]:  # noqa: ANN401 - any JSON
     below = node.get(key) if isinstance(node, dict) else None
     return below if isinstance(below, list) else []
-
-
-def _is_there(nodes: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON
-    for part in path:
-        nodes = nodes[part] if nodes is not None else None
-    return isinstance(nodes, dict)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +17,7 @@ from transforms.compile import snake_case
 from transforms.contract import Contract, Contracts
 from transforms.errors import CognitionError
 from transforms.forms import BARE, EMPTY, EVERY, JSON_VALUE, SINGLE, SPELLING, WRAPPED
+from transforms.json_text import from_pointer, read_json
 from transforms.layout import Column, Table
 
 Row = Mapping[str, Any]
@@ -38,6 +38,10 @@ class Rebuilt:
     result_index: int
     type: str
     document: Any
+
+
+class RowsMissingError(CognitionError):
+    """Rows that others speak of are not there."""
 
 
 def unflatten_batch(tables: Mapping[str, pa.Table], contracts: Contracts) -> Iterator[Rebuilt]:
@@ -79,13 +83,13 @@ def unflatten(contract: Contract, rows: Mapping[str, Sequence[Row]]) -> Any:  # 
     forms = rows.get("source_forms", ())
     for form in forms:
         if form["form"] == EMPTY:
-            _put(document, _parts(form["pointer"]), {})
+            _put(document, from_pointer(form["pointer"]), {})
     document = _written(document, forms, contract)
     aside = (each for each in rows.get("quarantine", ()) if each["table_name"] in grouped)
     for finding in aside:
-        document = _put(document, _parts(finding["row_pointer"]), _fragment(finding))
+        document = _put(document, from_pointer(finding["row_pointer"]), _fragment(finding))
     for unmapped in rows.get("unmapped_fields", ()):
-        document = _put(document, _parts(unmapped["pointer"]), orjson.loads(unmapped["value"]))
+        document = _put(document, from_pointer(unmapped["pointer"]), read_json(unmapped["value"]))
     return document
 
 
@@ -94,13 +98,16 @@ def _made_again(contracts: Contracts, result: Row, rows: Mapping[str, Sequence[R
         return unflatten(contracts.types[result["type"]], rows)
     except FragmentCutError as error:
         return error
+    except (LookupError, TypeError, ValueError):
+        place = f"job {result['job_id']}, result {result['result_index']}"
+        return RowsMissingError(f"{place}: rows are missing; make them again from raw")
 
 
 def _job_places(table: pa.Table) -> dict[str, tuple[int, int]]:
     """Returns where the rows of each job begin and how many there are; rows come job by job."""
     runs = pc.run_end_encode(table["job_id"].combine_chunks())
     ends = runs.run_ends.to_pylist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     jobs = runs.values.to_pylist()
     return {job: (a, b - a) for job, a, b in zip(jobs, starts, ends, strict=True)}
 
@@ -188,9 +195,9 @@ def _tree(
 def _written(document: Any, forms: Iterable[Row], contract: Contract) -> Any:  # noqa: ANN401 - any JSON
     """Returns the document as it was written: the deepest change is undone first."""
     known = [form for form in forms if form["form"] in _UNDONE]
-    known.sort(key=lambda form: (-len(_parts(form["pointer"])), _UNDONE.index(form["form"])))
+    known.sort(key=lambda form: (-len(from_pointer(form["pointer"])), _UNDONE.index(form["form"])))
     for form in known:
-        *way, key = _parts(form["pointer"])
+        *way, key = from_pointer(form["pointer"])
         for holder in _holders(document, way):
             if holder.get(key) is not None:
                 _undo(holder, key, form)
@@ -207,7 +214,7 @@ def _undo(holder: dict[str, Any], key: str, form: Row) -> None:
     elif form["form"] == SINGLE:
         holder[key] = value[0]
     else:
-        holder[key] = orjson.loads(value)
+        holder[key] = read_json(value)
 
 
 def _holders(node: Any, way: Sequence[str]) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
@@ -229,12 +236,7 @@ def _fragment(finding: Row) -> Any:  # noqa: ANN401 - any JSON
             f"job {finding['job_id']}: the row at {finding['row_pointer']} is kept in quarantine "
             "only in part: read it from raw"
         )
-    return orjson.loads(text)
-
-
-def _parts(pointer: str) -> list[str]:
-    """Returns the parts of a JSON pointer (RFC 6901)."""
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    return read_json(text)
 
 
 def _put(document: Any, parts: Sequence[str], value: Any) -> Any:  # noqa: ANN401 - any JSON

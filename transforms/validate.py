@@ -7,20 +7,17 @@ schema's form and examined by the reference engine.
 from __future__ import annotations
 
 import gc
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
-import orjson
-
 from transforms.contract import Contract, Gate, follow
-from transforms.counting import count_elements
+from transforms.counting import Counts, count_elements
 from transforms.cutting import Cut, Violation, cut_rows, inexact_numbers, value_at, violations
 from transforms.decode import NotJsonError, decode_data
+from transforms.errors import ConservationError
 from transforms.findings import Finding, Path, SourceForm, Unmapped, whole_finding
 from transforms.forms import Reshaped, SourcePaths, reshape, summarise
 from transforms.json_text import (
@@ -28,12 +25,13 @@ from transforms.json_text import (
     cut_fragment,
     duplicate_key,
     is_nested_deeper,
+    read_exactly,
+    read_json,
     to_pointer,
+    write_json,
 )
 from transforms.layout import Schema
 from transforms.trees import MAX_TREE_DEPTH, find_trees, lay_out, number_nodes, too_deep
-
-_EXPONENT = re.compile(r"\de\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,14 @@ def gc_paused() -> Iterator[None]:
 
 
 def check_blob(data: Any, contract: Contract) -> Verdict:  # noqa: ANN401 - any JSON
-    """Checks one `Data` against its contract; never raises, whatever `data` holds.
+    """Checks one `Data` against its contract; whatever `data` holds, it gives a verdict.
 
     Args:
         data: `Data` as the reply holds it: JSON text, or an object.
         contract: Contract of the result's Type.
+
+    Raises:
+        ConservationError: What was set aside does not add up, which no `data` should bring about.
     """
     if data is None:
         absent = Finding("result", "contract", "Data is absent or null", keyword="required")
@@ -95,6 +96,8 @@ def check_blob(data: Any, contract: Contract) -> Verdict:  # noqa: ANN401 - any 
     known = contract.gate.accepts_known.is_valid(document)
     if not known and is_nested_deeper(document):
         return _nothing(contract, form, _too_nested(line))
+    if not known:  # what is accepted at once has none
+        document = read_exactly(line, document)
     shape = None if known else contract.shape
     reshaped = Reshaped(document, document) if shape is None else reshape(document, shape)
     return _check_document(form, line, reshaped, contract, known=known)
@@ -118,11 +121,13 @@ def _check_document(
         return Verdict(None, form, counts.source, counts.none, examined.findings)
     kept = counts.present
     if examined.findings:
-        kept = count_elements(contract.root, examined.document).present
+        left = count_elements(contract.root, examined.document)
+        _require_told(contract, left, examined.findings)
+        kept = left.present
     for tree in numbered:
         lay_out(tree)
     if examined.findings or numbered or reshaped.is_changed:
-        line = orjson.dumps(examined.document)
+        line = write_json(examined.document)
     elif b"\n" in line or b"\r" in line:  # between tokens only: inside strings JSON forbids them
         line = line.replace(b"\n", b" ").replace(b"\r", b" ")
     return Verdict(
@@ -161,28 +166,41 @@ def _examine(reshaped: Reshaped, gate: Gate, text: bytes | None, deep: list[Path
     if reshaped.is_changed and not deep and gate.accepts_known.is_valid(document):
         return Examined(document)
     place = SourcePaths(reshaped.edits)
-    read = _reader(text)
-    found, agreed = _breaches(document, gate, deep, lambda path: read(place(path)))
+    found, agreed = _breaches(document, gate, deep)
     cuts = cut_rows(document, found, gate.schema) if found or not agreed else []
     if cuts and reshaped.is_changed and text is not None:
-        sent = orjson.loads(text)
+        sent = read_json(text)
         findings = tuple(_in_source(cut, place, sent) for cut in cuts)
     else:
         findings = tuple(cut.finding for cut in cuts)
     if whole := tuple(finding for finding in findings if finding.scope == "result"):
         return Examined(None, whole)
     unmapped = (
-        Unmapped(to_pointer(source := place(path)), _json_of(value, read, source))
+        Unmapped(to_pointer(place(path)), write_json(value).decode())
         for path, value in unknown_keys(document, gate.schema)
     )
     return Examined(document, findings, tuple(unmapped))
+
+
+def _require_told(contract: Contract, left: Counts, findings: Iterable[Finding]) -> None:
+    """Checks that each element that was taken out of an array is told of.
+
+    Raises:
+        ConservationError: One is not, or something is told of that is still there.
+    """
+    told = Counter(finding.table_name for finding in findings)
+    for table, source, present in zip(contract.tables, left.source, left.present, strict=True):
+        if table.kind in {"array", "tree"} and source - present != told[table.name]:
+            raise ConservationError(
+                f"{table.name}: {source - present} elements were taken out and {told[table.name]} "
+                "are told of; nothing was committed, report it with the reply"
+            )
 
 
 def _breaches(
     document: Any,  # noqa: ANN401 - any JSON
     gate: Gate,
     deep: list[Path],
-    written: Callable[[Path], Any],
 ) -> tuple[list[Violation], bool]:
     """Returns all breaches, and whether the engines agree that there are some or none.
 
@@ -194,31 +212,12 @@ def _breaches(
         holder[key] = None
     accepted = gate.accepts.is_valid(document)
     found = [] if accepted else violations(document, gate)
-    found += inexact_numbers(document, gate.schema, gate.schema, written)
+    found += inexact_numbers(document, gate.schema, gate.schema)
     for (holder, key), node in zip(held, nodes, strict=True):
         holder[key] = node
     out = set(deep)
     others = [breach for breach in found if breach.path not in out]
     return [*map(_too_deep, deep), *others], accepted or bool(found)
-
-
-def _reader(text: bytes | None) -> Callable[[Path], Any]:
-    """Returns what tells the value at a path of a JSON text, whole numbers of any length."""
-
-    @cache
-    def document() -> Any:  # noqa: ANN401 - any JSON
-        return None if text is None else json.loads(text)
-
-    return lambda path: None if text is None else value_at(document(), path)
-
-
-def _json_of(value: Any, read: Callable[[Path], Any], source: Path) -> str:  # noqa: ANN401 - any JSON
-    """Returns a value as JSON, whole numbers too long for the parser digit by digit."""
-    text: str = orjson.dumps(value).decode()
-    if _EXPONENT.search(text) is None:
-        return text
-    exact = read(source)
-    return text if exact is None else json.dumps(exact, ensure_ascii=False, separators=(",", ":"))
 
 
 def _too_nested(whole: Any) -> Finding:  # noqa: ANN401 - any JSON
@@ -232,7 +231,7 @@ def _too_deep(path: Path) -> Violation:
 def _in_source(cut: Cut, place: SourcePaths, sent: Any) -> Finding:  # noqa: ANN401 - any JSON
     """Returns the finding with pointers and fragment of the document as it was written."""
     finding, row = cut.finding, place(cut.path)
-    written = orjson.dumps(value_at(sent, row)).decode()
+    written = write_json(value_at(sent, row)).decode()
     return replace(
         finding,
         pointer=to_pointer(place(cut.error_path)),

@@ -1,15 +1,19 @@
 """Proves on a user's own data that nothing was lost: makes every result again from its rows.
 
-What comes out is compared with what raw holds, value by value; null and absent are one. A result
-that was set aside whole has no rows and is counted as such.
+Every result that raw holds is looked for: what its rows give is compared value by value, null and
+absent being one; one that was set aside whole must be in quarantine, one of an unknown Type must be
+kept as it was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms import lake, raw
 from transforms.commit import make_plan, without_superseded
@@ -17,13 +21,15 @@ from transforms.contract import Contracts
 from transforms.decode import decode_data
 from transforms.envelope import Item, read_reply
 from transforms.errors import ConfigurationError
-from transforms.json_text import to_pointer
+from transforms.findings import Path
+from transforms.json_text import read_exactly, read_json, to_pointer, write_json
 from transforms.reports import Progress, ResultDifference, VerifyReport, no_progress
 from transforms.storage import Storage
-from transforms.unflatten import FragmentCutError, Rebuilt, unflatten_batch
+from transforms.unflatten import FragmentCutError, Rebuilt, RowsMissingError, unflatten_batch
 from transforms.validate import gc_paused
 
-Path = tuple[str | int, ...]
+Place = tuple[str, int, str]
+"""Job, position of the result in its reply, and Type."""
 
 
 def verify_lake(
@@ -80,35 +86,113 @@ def _verify_batch(storage: Storage, commit: lake.Commit, contracts: Contracts) -
     replies = without_superseded(raw.read_raw(storage, raw_file), commit.inputs["superseded"])
     files = {file.table: file for file in commit.files}
     tables = {name: lake.read_rows(storage, commit, file) for name, file in files.items()}
-    equal, cut, different = 0, 0, []
+    found = Counter[str]()
+    different: list[ResultDifference] = []
     with gc_paused():
-        for rebuilt, item in _paired(unflatten_batch(tables, contracts), replies, contracts):
-            if isinstance(rebuilt.document, FragmentCutError):
-                cut += 1
-                continue
-            _, _, sent = decode_data(item.data, contracts.types[rebuilt.type])
-            path = first_difference(rebuilt.document, sent)
-            if path is None:
-                equal += 1
-            else:
-                place = (rebuilt.job_id, rebuilt.result_index, rebuilt.type, to_pointer(path))
-                different.append(ResultDifference(*place))
-    results = tables["results"].num_rows if "results" in tables else 0
-    whole = results - equal - cut - len(different)
-    return VerifyReport(1, results, equal, whole, cut, tuple(different))
+        for place, fate in _fates(replies, tables, contracts):
+            found[fate if isinstance(fate, str) else "different"] += 1
+            if not isinstance(fate, str):
+                different.append(ResultDifference(*place, to_pointer(fate)))
+    return VerifyReport(
+        batches=1,
+        results=found.total() - found["reply"],
+        equal=found["equal"],
+        whole=found["whole"],
+        cut=found["cut"],
+        different=tuple(different),
+    )
 
 
-def _paired(
-    rebuilt: Iterator[Rebuilt], replies: pa.Table, contracts: Contracts
-) -> Iterator[tuple[Rebuilt, Item]]:
-    """Yields each result with what was sent of it; both come job by job."""
+def _fates(
+    replies: pa.Table, tables: Mapping[str, pa.Table], contracts: Contracts
+) -> Iterator[tuple[Place, Path | str]]:
+    """Yields what became of every result raw has, and of rows raw does not have.
+
+    That is `equal`, `whole` or `cut`, or the path of the first difference; `reply` for a reply
+    without results.
+    """
+    held = _Held(tables)
+    made = groupby(unflatten_batch(tables, contracts), key=lambda rebuilt: rebuilt.job_id)
+    of_job = next(made, None)
     columns = [replies[name] for name in ("job_id", "body", "http_status", "error_code")]
-    rows = zip(*columns, strict=True)
-    job_id: str | None = None
-    items: tuple[Item, ...] = ()
-    for result in rebuilt:
-        while job_id != result.job_id:
-            job_id, body, status, code = (scalar.as_py() for scalar in next(rows))
-            if job_id == result.job_id:
-                items = read_reply(body, status, code, contracts.reply).items
-        yield result, items[result.result_index]
+    for row in zip(*columns, strict=True):
+        job_id, body, status, code = (scalar.as_py() for scalar in row)
+        items = read_reply(body, status, code, contracts.reply).items
+        rebuilt: dict[int, Rebuilt] = {}
+        if of_job is not None and of_job[0] == job_id:
+            rebuilt = {each.result_index: each for each in of_job[1]}
+            of_job = next(made, None)
+        if not items or job_id not in held.jobs:
+            yield (job_id, -1, "reply"), "reply" if job_id in held.jobs else ()
+        for item in items:
+            place = (job_id, item.index, item.type or "")
+            again = rebuilt.pop(item.index, None)
+            if again is None:
+                yield place, held.fate_of(job_id, item)
+            else:
+                yield place, _compared(again, item, contracts)
+        for extra in rebuilt.values():
+            yield (job_id, extra.result_index, extra.type), ()
+    if of_job is not None:
+        yield (of_job[0], -1, "reply"), ()
+
+
+def _compared(again: Rebuilt, item: Item, contracts: Contracts) -> Path | str:
+    if isinstance(again.document, FragmentCutError):
+        return "cut"
+    if isinstance(again.document, RowsMissingError):
+        return ()
+    _, line, sent = decode_data(item.data, contracts.types[again.type])
+    path = first_difference(again.document, read_exactly(line, sent))
+    return "equal" if path is None else path
+
+
+class _Held:
+    """What a batch holds of results that have no rows."""
+
+    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+        self.jobs = set(tables["jobs"]["job_id"].to_pylist()) if "jobs" in tables else set()
+        self._states = _by_result(tables, "results", "state")
+        self._unknown = _by_result(tables, "unknown_results", "data")
+        aside = tables.get("quarantine")
+        if aside is not None:
+            aside = aside.filter(pc.equal(aside["scope"], "result"))
+        of_results = {} if aside is None else {"quarantine": aside}
+        self._aside = _by_result(of_results, "quarantine", "fragment")
+        self._sizes = _by_result(of_results, "quarantine", "fragment_bytes")
+
+    def fate_of(self, job_id: str, item: Item) -> Path | str:
+        """Returns `whole` if a result is kept as it was sent, `cut` if raw alone has all of it."""
+        key = (job_id, item.index)
+        state = self._states.get(key)
+        data = item.data
+        sent = data if isinstance(data, str | None) else write_json(data).decode()
+        if state == "unknown_type":
+            return "whole" if self._unknown.get(key) == sent else ()
+        if state != "quarantined" or key not in self._aside:
+            return ()
+        fragment = self._aside[key]
+        if item.finding is not None or sent is None or fragment == sent:
+            return "whole"
+        if fragment is None or len(fragment.encode()) != self._sizes[key]:
+            return "cut"
+        path = first_difference(_decoded(fragment), _decoded(sent))
+        return "whole" if path is None else path
+
+
+def _decoded(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Returns what a text holds: JSON, JSON in a text, or the text itself."""
+    try:
+        document = read_json(text)
+    except ValueError:
+        return text
+    return _decoded(document) if isinstance(document, str) else document
+
+
+def _by_result(
+    tables: Mapping[str, pa.Table], table: str, column: str
+) -> dict[tuple[str, int], Any]:
+    if table not in tables:
+        return {}
+    columns = [tables[table][name].to_pylist() for name in ("job_id", "result_index", column)]
+    return {(job, index): value for job, index, value in zip(*columns, strict=True)}

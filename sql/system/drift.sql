@@ -2,116 +2,118 @@
 -- Grain: one row per Type, path and kind of drift
 -- Reads: path_counts, batches, jobs
 -- Units: jobs_share is a ratio of the jobs that have results of the Type
+-- Kinds: new (no schema names the path), vanished (its absence is no chance any more), retyped
+--     (values of another type), unexpected (values the schema does not expect, loaded), set_aside
+--     (whole results in quarantine), unknown_type (results of a Type without a schema)
 CREATE OR REPLACE VIEW drift AS
 WITH typed AS (
     SELECT
         p.type,
         b.queried_to,
+        p.kind,
         p.jobs_count
     FROM path_counts AS p
     INNER JOIN batches AS b ON p.batch_id = b.batch_id
     WHERE p.path = ''
 ),
 
+totals AS (
+    SELECT
+        type,
+        sum(jobs_count) AS type_jobs_count
+    FROM typed
+    WHERE kind IN ('given', 'set_aside')
+    GROUP BY type
+),
+
 paths AS (
     SELECT
         p.type,
         p.path,
+        p.kind,
         max(p.table_name) AS table_name,
         max(p.column_name) AS column_name,
-        bool_or(p.is_known) AS is_known,
         sum(p.jobs_count) AS jobs_count,
         sum(p.values_count) AS values_count,
-        string_split(string_agg(p.json_types, ','), ',') AS json_types,
-        sum(p.retyped_count) AS retyped_count,
-        sum(p.retyped_jobs_count) AS retyped_jobs_count,
-        sum(p.unexpected_count) AS unexpected_count,
-        sum(p.unexpected_jobs_count) AS unexpected_jobs_count,
+        list_sort(
+            list_distinct(string_split(string_agg(p.json_types, ','), ','))
+        ) AS json_types,
         arg_min(p.first_job_id, p.first_seen_at) AS first_job_id,
         min(p.first_seen_at) AS first_seen_at,
         max(p.last_seen_at) AS last_seen_at,
-        max(b.queried_to) FILTER (WHERE p.jobs_count > 0) AS last_batch_at
+        max(b.queried_to) AS last_batch_at
     FROM path_counts AS p
     INNER JOIN batches AS b ON p.batch_id = b.batch_id
-    WHERE p.path <> ''
-    GROUP BY p.type, p.path
+    GROUP BY p.type, p.path, p.kind
 ),
 
-counted AS (
+-- How many jobs of its Type there were until a path was last given, and since.
+absences AS (
     SELECT
-        p.* REPLACE (list_sort(list_distinct(p.json_types)) AS json_types),
-        -- Parts of the reply itself are of no Type: all jobs could have them.
-        coalesce(
-            (
-                SELECT sum(t.jobs_count)
-                FROM typed AS t
-                WHERE t.type = p.type
-            ),
-            (SELECT count(*) FROM jobs)
-        ) AS type_jobs_count,
-        (
-            SELECT sum(t.jobs_count)
-            FROM typed AS t
-            WHERE t.type = p.type AND t.queried_to <= p.last_batch_at
-        ) AS jobs_until,
-        (
-            SELECT sum(t.jobs_count)
-            FROM typed AS t
-            WHERE t.type = p.type AND t.queried_to > p.last_batch_at
-        ) AS jobs_since
+        p.type,
+        p.path,
+        sum(t.jobs_count) FILTER (WHERE t.queried_to <= p.last_batch_at) AS jobs_until,
+        coalesce(sum(t.jobs_count) FILTER (WHERE t.queried_to > p.last_batch_at), 0) AS jobs_since
     FROM paths AS p
+    INNER JOIN typed AS t ON p.type = t.type AND t.kind = 'given'
+    WHERE p.kind = 'given' AND p.path <> ''
+    GROUP BY p.type, p.path
 ),
 
 told AS (
     SELECT
-        c.*,
-        'new' AS kind,
-        c.jobs_count AS kind_jobs_count,
-        c.values_count AS kind_values_count,
-        'not in the schema; ' || array_to_string(c.json_types, ' or ') AS detail
-    FROM counted AS c
-    WHERE NOT c.is_known AND c.jobs_count > 0
+        p.*,
+        'new' AS drift_kind,
+        'not in the schema; ' || array_to_string(p.json_types, ' or ') AS detail
+    FROM paths AS p
+    WHERE p.kind = 'unmapped'
     UNION ALL
     SELECT
-        c.*,
-        'vanished' AS kind,
-        c.jobs_count AS kind_jobs_count,
-        c.values_count AS kind_values_count,
-        'in none of the last ' || c.jobs_since || ' jobs, in ' || c.jobs_count || ' of '
-        || c.jobs_until || ' before' AS detail
-    FROM counted AS c
-    WHERE
-        c.jobs_since > 0
-        -- Were its share what it was, so long a gap would be seen less than once in a thousand.
-        AND pow(1 - c.jobs_count / (c.jobs_until + 1.0), c.jobs_since) < 0.001
-    UNION ALL
-    SELECT
-        c.*,
-        'retyped' AS kind,
-        c.retyped_jobs_count AS kind_jobs_count,
-        c.retyped_count AS kind_values_count,
-        'of another type than the schema has; the rows are in quarantine' AS detail
-    FROM counted AS c
-    WHERE c.retyped_count > 0
-    UNION ALL
-    SELECT
-        c.*,
-        'retyped' AS kind,
-        c.jobs_count AS kind_jobs_count,
-        c.values_count AS kind_values_count,
+        p.*,
+        'retyped' AS drift_kind,
         'not in the schema, and of several types: '
-        || array_to_string(c.json_types, ', ') AS detail
-    FROM counted AS c
-    WHERE len(c.json_types) - list_contains(c.json_types, 'null')::INTEGER > 1
+        || array_to_string(p.json_types, ', ') AS detail
+    FROM paths AS p
+    WHERE
+        p.kind = 'unmapped'
+        AND len(p.json_types) - list_contains(p.json_types, 'null')::INTEGER > 1
     UNION ALL
     SELECT
-        c.*,
-        'unexpected' AS kind,
-        c.unexpected_jobs_count AS kind_jobs_count,
-        c.unexpected_count AS kind_values_count,
+        p.*,
+        'vanished' AS drift_kind,
+        'in none of the last ' || a.jobs_since || ' jobs, in ' || p.jobs_count || ' of '
+        || a.jobs_until || ' before' AS detail
+    FROM paths AS p
+    INNER JOIN absences AS a ON p.type = a.type AND p.path = a.path
+    WHERE
+        p.kind = 'given'
+        AND a.jobs_since > 0
+        -- Were its share what it was, so long a gap would be seen less than once in a thousand.
+        AND pow(1 - p.jobs_count / (a.jobs_until + 1.0), a.jobs_since) < 0.001
+    UNION ALL
+    SELECT
+        p.*,
+        'retyped' AS drift_kind,
+        'of another type than the schema has; the rows are in quarantine' AS detail
+    FROM paths AS p
+    WHERE p.kind = 'retyped' AND p.path <> ''
+    UNION ALL
+    SELECT
+        p.*,
+        CASE WHEN p.table_name IS NULL THEN 'unknown_type' ELSE 'set_aside' END AS drift_kind,
+        CASE
+            WHEN p.table_name IS NULL THEN 'results of a Type without a schema, kept whole'
+            ELSE 'whole results in quarantine'
+        END AS detail
+    FROM paths AS p
+    WHERE p.kind = 'set_aside'
+    UNION ALL
+    SELECT
+        p.*,
+        'unexpected' AS drift_kind,
         'values the schema does not expect; they are loaded' AS detail
-    FROM counted AS c
-    WHERE c.unexpected_count > 0
+    FROM paths AS p
+    WHERE p.kind = 'unexpected'
 )
 
 SELECT
@@ -119,15 +121,17 @@ SELECT
     t.path,
     t.table_name,
     t.column_name,
-    t.kind,
-    t.kind_jobs_count AS jobs_count,
-    t.kind_jobs_count / t.type_jobs_count AS jobs_share,
-    t.kind_values_count AS values_count,
+    t.drift_kind AS kind,
+    t.jobs_count,
+    -- Parts of the reply itself are of no Type: all jobs could have them.
+    t.jobs_count / coalesce(n.type_jobs_count, (SELECT count(*) FROM jobs)) AS jobs_share,
+    t.values_count,
     t.first_job_id,
     t.first_seen_at,
     t.last_seen_at,
     t.detail
 FROM told AS t
-ORDER BY t.type, t.path, t.kind;
+LEFT JOIN totals AS n ON t.type = n.type
+ORDER BY t.type, t.path, kind;
 
-COMMENT ON VIEW drift IS 'One row per Type, path and kind (new, vanished, retyped, unexpected).';
+COMMENT ON VIEW drift IS 'One row per Type, path and kind of drift.';

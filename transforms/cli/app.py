@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from transforms.cli import failure
-from transforms.cli.options import Call, options_given, takes
+from transforms.cli.options import JOBS, Call, options_given, takes
 from transforms.cli.outcome import Outcome, write_error, write_json, write_outcome
 from transforms.cli.signals import terminated_like_interrupted
 from transforms.errors import ConfigurationError
@@ -22,9 +22,10 @@ from transforms.errors import ConfigurationError
 app = typer.Typer(
     help="Turns the results of IMS QueryVideoCognitionJob into a validated Parquet lake and a "
     "DuckDB warehouse: ledger -> source -> raw -> validate -> flatten -> lake -> warehouse.",
-    epilog="Exit codes: 0 done; 1 jobs quarantined, rejected or not answered (with --strict "
-    "only); 2 usage, configuration or another error; 3 the source refused us or never answered; "
-    "130 or 143 stopped by Ctrl-C or SIGTERM, what was finished is kept.",
+    epilog="Exit codes: 0 done; 1 verify found a difference, or, with --strict, something was "
+    "quarantined, rejected, not answered, not archived, or differs from the schemas; 2 usage, "
+    "configuration or another error; 3 the source refused us or never answered; 130 or 143 "
+    "stopped by Ctrl-C or SIGTERM, what was finished is kept.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -113,7 +114,7 @@ def _root(
 
 
 @app.command()
-@takes(source=True, strict=True)
+@takes(source=True, strict=JOBS)
 def run(call: Call) -> Outcome:
     """Go from the ledger to the published warehouse: ingest, flatten, load."""
     from transforms.cli import work  # noqa: PLC0415 - --help needs no engine
@@ -122,7 +123,7 @@ def run(call: Call) -> Outcome:
 
 
 @app.command()
-@takes(source=True, strict=True)
+@takes(source=True, strict=JOBS)
 def ingest(call: Call) -> Outcome:
     """Ask the service for the pending jobs and land their final replies in raw."""
     from transforms.cli import work  # noqa: PLC0415 - as above
@@ -131,7 +132,7 @@ def ingest(call: Call) -> Outcome:
 
 
 @app.command()
-@takes(strict=True)
+@takes(strict=JOBS)
 def flatten(call: Call) -> Outcome:
     """Validate and flatten what is new in raw into the tables of the lake."""
     from transforms.cli import work  # noqa: PLC0415 - as above
@@ -149,7 +150,7 @@ def load(call: Call) -> Outcome:
 
 
 @app.command()
-@takes()
+@takes(strict="Exit with 1 if parts stay in quarantine or jobs were not found.")
 def replay(  # noqa: PLR0913 - one parameter an option
     call: Call,
     *,
@@ -159,7 +160,9 @@ def replay(  # noqa: PLR0913 - one parameter an option
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Jobs with such results; may be repeated."),
+        typer.Option(
+            "--type", metavar="TYPES", help="Jobs with such results; by comma, repeatable."
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Jobs answered since, UTC.")
@@ -183,7 +186,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
 
 
 @app.command("import")
-@takes(strict=True)
+@takes(strict=JOBS)
 def import_files(
     call: Call,
     files: Annotated[
@@ -203,7 +206,7 @@ def import_files(
 
 
 @subtitles.command("fetch")
-@takes(strict=True)
+@takes(strict="Exit with 1 if a file was not archived.")
 def fetch_subtitles(
     call: Call,
     *,
@@ -235,7 +238,9 @@ def explain(
     *,
     limit: Annotated[
         int | None,
-        typer.Option(min=0, help="Most characters of the fragment, 0 for all; people get 2000."),
+        typer.Option(
+            min=0, help="Most characters of the fragment; 2,000 unless --json, 0 for all."
+        ),
     ] = None,
 ) -> Outcome:
     """Show the raw file, place and exact text that a row was made of."""
@@ -254,7 +259,7 @@ def status(call: Call) -> Outcome:
 
 
 @app.command()
-@takes(strict=True)
+@takes(strict="Exit with 1 if a row was too long to compare.")
 def verify(call: Call) -> Outcome:
     """Make every result again from its rows and compare it with raw: proof that nothing is lost."""
     from transforms.cli import work  # noqa: PLC0415 - as above
@@ -263,18 +268,19 @@ def verify(call: Call) -> Outcome:
 
 
 @app.command()
-@takes(strict=True)
+@takes(strict="Exit with 1 if anything differs.")
 def drift(
     call: Call,
     *,
     kind: Annotated[
-        str | None, typer.Option("--type", help="Type, such as VideoLabel; default: all.")
+        list[str] | None,
+        typer.Option("--type", metavar="TYPES", help="Types by comma, or reply; repeatable."),
     ] = None,
 ) -> Outcome:
     """Show where results differ from the schemas: new, vanished, retyped, unexpected."""
     from transforms.cli import work  # noqa: PLC0415 - as above
 
-    return work.drift(call, kind)
+    return work.drift(call, kind or [])
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment

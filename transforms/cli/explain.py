@@ -27,7 +27,7 @@ def explain_outcome(explained: Explanation, *, as_json: bool, limit: int | None)
     Args:
         explained: Where the row comes from.
         as_json: Whether a program reads it: then the fragment is whole by default.
-        limit: Most characters of the fragment, 0 for all; people get 2000 by default.
+        limit: Most characters of the fragment, 0 for all; people get 2,000 by default.
     """
     most = (0 if as_json else SHOWN_CHARACTERS) if limit is None else limit
     whole = explained.fragment
@@ -56,19 +56,24 @@ def _lines(explained: Explanation, shown: str) -> Iterator[tuple[str, str]]:
     if explained.type is not None:
         yield "type", explained.type
     if explained.raw_file is not None:
-        row = "" if explained.raw_row is None else f" row {explained.raw_row}"
-        yield "raw file", f"{explained.raw_file}{row}"
+        yield "raw file", explained.raw_file
+        yield from _row(explained.raw_row)
     if explained.body_sha256 is not None:
         yield "reply", " ".join(_reply_facts(explained))
         yield "sha256", explained.body_sha256
     if explained.file is not None:
-        row = "" if explained.file_row is None else f" row {explained.file_row}"
-        yield "file", f"{explained.file}{row}"
+        yield "file", explained.file
+        yield from _row(explained.file_row)
         yield "sha256", explained.file_sha256 or ""
     yield "place", explained.place
     for at, note in enumerate(explained.notes):
         yield "notes" if at == 0 else "", note
     yield "fragment", _size(explained, shown)
+
+
+def _row(number: int | None) -> Iterator[tuple[str, str]]:
+    if number is not None:
+        yield "", f"row {number} (from 0)"
 
 
 def _reply_facts(explained: Explanation) -> Iterator[str]:

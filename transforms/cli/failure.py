@@ -15,7 +15,7 @@ from transforms.errors import CognitionError, SourceRefusedError
 
 DONE = 0
 IMPERFECT = 1
-"""With `--strict` only: some jobs were quarantined, rejected or left unanswered."""
+"""`verify` found a difference; or, with `--strict`, the outcome of some command is imperfect."""
 NOT_DONE = 2
 """Usage, configuration, or anything else on our side that kept the work from being done."""
 SOURCE_FAILED = 3
@@ -55,7 +55,7 @@ def describe(error: BaseException, options: Mapping[str, str]) -> str:
             are named by their environment variable.
     """
     if isinstance(error, TyperException):
-        text = f"{error.format_message().rstrip('.')}; see `cognition --help`"
+        text = _usage_problem(error)
     elif isinstance(error, CognitionError):
         text = str(error)
     elif isinstance(error, OSError) and error.errno:
@@ -68,6 +68,14 @@ def describe(error: BaseException, options: Mapping[str, str]) -> str:
 def wants_traceback() -> bool:
     """Tells whether the user asked for tracebacks, by COGNITION_DEBUG=1."""
     return os.environ.get(DEBUG, "") not in {"", "0"}
+
+
+def _usage_problem(error: TyperException) -> str:
+    """Returns what is wrong with the words given, and where the right ones are told."""
+    said = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)  # an error of no command has none
+    command = context.command_path if context is not None else "cognition"
+    return f"{said[:1].lower()}{said[1:]}; see `{command} --help`"
 
 
 def _system_problem(error: OSError) -> str:

@@ -31,7 +31,7 @@ class Call:
         places: Settings of lake and warehouse given on the command line.
         service: Settings of the source given on the command line.
         as_json: Whether stdout gets one JSON document.
-        strict: Whether quarantined, rejected and unanswered jobs make the exit code 1.
+        strict: Whether an imperfect outcome makes the exit code 1.
         verbose: Whether stderr gets what is logged as INFO.
     """
 
@@ -100,13 +100,11 @@ SOURCE = (
 )
 _VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Log more to stderr.")]
 _JSON = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
-_STRICT = Annotated[
-    bool,
-    typer.Option("--strict", help="Exit with 1 if jobs were quarantined, rejected, not answered."),
-]
+JOBS = "Exit with 1 if jobs were quarantined, rejected, not answered."
+"""What `--strict` does where jobs are asked for, landed or flattened."""
 
 
-def takes(*, source: bool = False, strict: bool = False) -> Callable[[Command], Command]:
+def takes(*, source: bool = False, strict: str = "") -> Callable[[Command], Command]:
     """Returns a decorator that adds the shared options to a command.
 
     The command's first parameter gets the `Call`; the others stay arguments and options of its
@@ -114,11 +112,12 @@ def takes(*, source: bool = False, strict: bool = False) -> Callable[[Command], 
 
     Args:
         source: Add the options of the source; keys are read from the environment alone.
-        strict: Add `--strict`.
+        strict: Add `--strict`, with this for its help.
     """
     shared = [option.to_parameter("Places") for option in PLACES]
     shared += [option.to_parameter("Source") for option in SOURCE] if source else []
-    shared += [_keyword("strict", _STRICT, default=False)] if strict else []
+    flag = Annotated[bool, typer.Option("--strict", help=strict)]
+    shared += [_keyword("strict", flag, default=False)] if strict else []
     shared += [_keyword("json", _JSON, default=False), _keyword("verbose", _VERBOSE, default=False)]
 
     def decorate(command: Command) -> Command:

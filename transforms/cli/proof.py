@@ -11,15 +11,16 @@ from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
 from transforms.cli.rows import json_value
 from transforms.cli.words import amount, number
-from transforms.plain import plain
+from transforms.plain import escaped, plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from rich.console import Console
 
-    from transforms.reports import VerifyReport
+    from transforms.reports import ResultDifference, VerifyReport
 
 _SHOWN = 20
+_SHOWN_DRIFT = 100
 
 
 def verify_outcome(report: VerifyReport, *, strict: bool) -> Outcome:
@@ -49,14 +50,21 @@ def _verify_lines(report: VerifyReport) -> Iterator[tuple[str, str]]:
     if report.whole:
         yield "whole", f"{number(report.whole)} kept whole: set aside, or of unknown Type"
     if report.cut:
-        yield "cut", f"{number(report.cut)} with a row too long for quarantine; raw has them"
+        yield "cut", f"{number(report.cut)} too long for quarantine in part: raw alone has all"
     for each in report.different[:_SHOWN]:
-        place = f"result {each.result_index} ({plain(each.type)}) at {plain(each.pointer) or '/'}"
-        yield "DIFFERENT", f"job {plain(each.job_id)}, {place}"
+        yield "DIFFERENT", _place(each)
     if len(report.different) > _SHOWN:
         yield "", f"and {number(len(report.different) - _SHOWN)} more: --json has all"
     if report.different:
         yield "next", "report it with these replies; raw holds all that was sent"
+
+
+def _place(each: ResultDifference) -> str:
+    job = f"job {plain(each.job_id)}"
+    if each.result_index < 0:
+        return f"{job}: the reply itself"
+    result = f"result {each.result_index} ({plain(each.type)})"
+    return f"{job}, {result} at {escaped(each.pointer) or 'its root'}"
 
 
 def _show_drift(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -66,9 +74,11 @@ def _show_drift(console: Console, rows: list[dict[str, Any]]) -> None:
 def _drift_lines(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     if not rows:
         yield "drift", "none: all results are as the schemas have them"
-    for row in rows:
-        share = f"{row['jobs_share']:.1%} of its jobs"
+    for row in rows[:_SHOWN_DRIFT]:
+        kind = plain(row["type"])
+        jobs = f"{amount(row['jobs_count'], 'job')}, {row['jobs_share']:.1%} of those with {kind}"
         since = f"{row['first_seen_at']:%Y-%m-%d}, job {plain(row['first_job_id'])}"
-        yield row["kind"], f"{plain(row['type'])} {plain(row['path'])}"
-        yield "", f"{plain(row['detail'])}; {amount(row['jobs_count'], 'job')}, {share}"
-        yield "", f"first seen {since}"
+        yield row["kind"], f"{kind} {escaped(row['path'])}".strip()
+        yield "", f"{row['detail']}; {jobs}; first seen {since}"
+    if len(rows) > _SHOWN_DRIFT:
+        yield "", f"and {number(len(rows) - _SHOWN_DRIFT)} more: --json has all, --type chooses"

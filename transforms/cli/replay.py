@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transforms.cli.failure import DONE, IMPERFECT
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import warehouse_lines, write_lines
 from transforms.cli.words import amount, counts
 from transforms.errors import ConfigurationError
-from transforms.ledger import is_job_id, read_file
+from transforms.ledger import SUFFIXES, is_job_id, read_file
 from transforms.plain import plain
 from transforms.selection import Selection, parse_since
 
@@ -35,7 +36,7 @@ def read_selection(
 
     Args:
         jobs: Ids separated by commas, or `@FILE` with any ledger file.
-        types: Names of Types.
+        types: Names of Types, separated by commas.
         since: A date, or date and time, in UTC.
         quarantined: Only jobs with a part in quarantine.
         everything: All jobs.
@@ -56,21 +57,28 @@ def read_selection(
     return Selection(ids, tuple(types), time, quarantined)
 
 
-def replay_outcome(report: ReplayedReport) -> Outcome:
+def replay_outcome(report: ReplayedReport, *, strict: bool) -> Outcome:
     """Returns the outcome of `cognition replay`."""
+    done = report.replay
+    lacking = done.quarantine_after or done.missing_jobs or done.unflattened_jobs
     lines = list(_replay_lines(report.replay))
     if report.warehouse is not None:
         lines += warehouse_lines(report.warehouse)
     return Outcome(
         asdict(report),
         lambda console: write_lines(console, lines),
+        code=IMPERFECT if strict and lacking else DONE,
         warnings=tuple(_warnings(report.replay)),
     )
 
 
 def _read_jobs(text: str) -> list[str]:
     if text.startswith(IN_FILE):
-        jobs = read_file(Path(text.removeprefix(IN_FILE)))
+        file = Path(text.removeprefix(IN_FILE))
+        if file.suffix.lower() not in SUFFIXES:
+            kinds = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            raise ConfigurationError(f"--jobs {plain(text)}: give a {kinds} file of job ids")
+        jobs = read_file(file)
     else:
         jobs = [job.strip() for job in text.split(",") if job.strip()]
     if wrong := [job for job in jobs if not is_job_id(job)]:
@@ -84,9 +92,11 @@ def _replay_lines(report: ReplayReport) -> Iterator[tuple[str, str]]:
     if not report.jobs:
         yield "replay", "no job of the lake matches: nothing was done"
         return
-    done = "would be made again" if report.dry_run else "made again"
-    held = f"{amount(report.jobs, 'job')}: {amount(report.batches, 'batch')} {done}"
-    yield "replay", f"{held}, {report.unchanged:,} unchanged, in {report.seconds:,.1f} s"
+    where = f"{amount(report.jobs, 'job')} in {amount(report.batches, 'batch')}"
+    does = "changes" if report.changed_batches == 1 else "change"
+    does = "would change" if report.dry_run else does
+    changed = f"{amount(report.changed_batches, 'batch')} {does}"
+    yield "replay", f"{where}: {changed}; {report.seconds:,.1f} s"
     if report.retracted:
         gone = amount(report.retracted, "batch")
         yield "", f"{gone} without a raw file {'would go' if report.dry_run else 'taken out'}"
@@ -95,13 +105,22 @@ def _replay_lines(report: ReplayReport) -> Iterator[tuple[str, str]]:
     for at, (table, each) in enumerate(report.differences.items()):
         yield "rows" if at == 0 else "", f"{table}: {counts(asdict(each))}"
     before, after = amount(report.quarantine_before, "part"), f"{report.quarantine_after:,}"
-    yield "quarantine", f"{before} before, {after} after"
+    yield "quarantine", f"{before} in these batches before, {after} after"
     if report.dry_run:
         yield "dry run", "nothing was written"
 
 
 def _warnings(report: ReplayReport) -> Iterator[str]:
     if report.missing_jobs:
-        first = ", ".join(plain(job) for job in report.missing_jobs[:_SHOWN])
-        more = ", ..." if len(report.missing_jobs) > _SHOWN else ""
-        yield f"{amount(len(report.missing_jobs), 'job')} not flattened in the lake: {first}{more}"
+        one = len(report.missing_jobs) == 1
+        remedy = f"check the {'id' if one else 'ids'}, or land {'it' if one else 'them'} with"
+        told = f"{_named(report.missing_jobs, 'not in the lake')}; {remedy}"
+        yield f"{told} cognition ingest or import"
+    if report.unflattened_jobs:
+        yield f"{_named(report.unflattened_jobs, 'not flattened yet')}; run cognition flatten"
+
+
+def _named(jobs: Sequence[str], state: str) -> str:
+    first = ", ".join(plain(job) for job in jobs[:_SHOWN])
+    more = ", ..." if len(jobs) > _SHOWN else ""
+    return f"{amount(len(jobs), 'job')} {'is' if len(jobs) == 1 else 'are'} {state}: {first}{more}"

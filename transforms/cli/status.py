@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def status_outcome(status: Status) -> Outcome:
-    """Returns the outcome of `cognition status`."""
-    return Outcome(asdict(status), lambda console: write_lines(console, _lines(status)))
+    """Returns the outcome of `cognition status`; schemas that do not fit the lake are a warning."""
+    return Outcome(
+        asdict(status),
+        lambda console: write_lines(console, _lines(status)),
+        warnings=() if status.schemas_error is None else (status.schemas_error,),
+    )
 
 
 def _lines(status: Status) -> Iterator[tuple[str, str]]:
@@ -45,8 +49,8 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     if status.waiting_batches and status.published_error is None:
         yield "", f"{amount(status.waiting_batches, 'batch')} of the lake not in it yet"
     yield "lag", _lag(status)
-    step = _next_step(status)
-    if step:
+    # A refusal is told as a warning, which says what to do first.
+    if status.schemas_error is None and (step := _next_step(status)):
         yield "next", step
 
 

@@ -10,11 +10,15 @@ from transforms.cli.failure import DONE, IMPERFECT, SOURCE_FAILED
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
 from transforms.cli.words import amount, counts, file_size, number
+from transforms.plain import plain
+from transforms.subtitles.outcome import Outcome as FileOutcome
 
 if TYPE_CHECKING:
-    from transforms.reports import SubtitleReport
+    from transforms.reports import SubtitleFile, SubtitleReport
 
 _MOST_REASONS = 5
+_SETTINGS = ("COGNITION_SUBTITLE_HOSTS", "COGNITION_SUBTITLE_MAX_BYTES")
+"""Settings whose rules a reason may name."""
 
 
 def subtitles_outcome(report: SubtitleReport, *, strict: bool) -> Outcome:
@@ -29,7 +33,8 @@ def subtitles_outcome(report: SubtitleReport, *, strict: bool) -> Outcome:
 
 def _code(report: SubtitleReport, *, strict: bool) -> int:
     lost = report.expired + report.refused
-    if report.failed and not (report.archived or lost):
+    answered = report.archived + lost - report.unasked
+    if report.failed and not answered:
         return SOURCE_FAILED
     return IMPERFECT if strict and (report.failed or lost) else DONE
 
@@ -40,8 +45,8 @@ def _lines(report: SubtitleReport) -> Iterator[tuple[str, str]]:
         yield "subtitles", "no committed result names a subtitle file: run cognition flatten first"
         return
     if not asked:
-        lost = f", {report.lost:,} lost" if report.lost else ""
-        yield "subtitles", f"nothing to fetch: {report.held:,} archived{lost}"
+        given_up = f", {report.given_up:,} given up" if report.given_up else ""
+        yield "subtitles", f"nothing to fetch: {report.archived_before:,} archived{given_up}"
         return
     yield "subtitles", f"{report.archived:,} of {amount(asked, 'file')} archived"
     yield "", file_size(report.bytes)
@@ -53,17 +58,31 @@ def _lines(report: SubtitleReport) -> Iterator[tuple[str, str]]:
 
 
 def _warnings(report: SubtitleReport) -> Iterator[str]:
-    if report.reasons:
-        yield f"{amount(sum(report.reasons.values()), 'file')} not archived: {_told(report)}"
-    if report.dying:
+    first: dict[str, SubtitleFile] = {}
+    for each in report.files:
+        first.setdefault(each.reason, each)
+    reasons = sorted(first, key=lambda reason: (-report.reasons[reason], reason))[:_MOST_REASONS]
+    for reason in reasons:
+        yield _told(first[reason], report.reasons[reason])
+    if rest := report.reasons.keys() - reasons:
+        files = amount(sum(report.reasons[reason] for reason in rest), "more file")
+        others = amount(len(rest), "other reason")
+        yield f"{files} not archived for {others}; --json has the count of each"
+    if report.expiring_soon:
         yield (
-            f"{number(report.dying)} of those that failed have links that are dead within 30 days, "
-            f"the first by {str(report.dies_by)[:10]}: fetch them again soon"
+            f"{number(report.expiring_soon)} of those that failed have links that expire within 30 "
+            f"days, the first by {str(report.expires_by)[:10]}: fetch them again soon"
         )
 
 
-def _told(report: SubtitleReport) -> str:
-    reasons = sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))
-    shown = "; ".join(f"{reason} ({count:,})" for reason, count in reasons[:_MOST_REASONS])
-    rest = len(reasons) - _MOST_REASONS
-    return shown + (f"; {amount(rest, 'other reason')}" if rest > 0 else "")
+def _told(file: SubtitleFile, count: int) -> str:
+    """Returns which files a reason kept from the archive, and what to do about it."""
+    more = f" and {amount(count - 1, 'more file')}" if count > 1 else ""
+    return f"job {plain(file.job_id)}{more}: {file.reason}; {_remedy(file)}"
+
+
+def _remedy(file: SubtitleFile) -> str:
+    if file.outcome == FileOutcome.FAILED:
+        return "run `cognition subtitles fetch` again"
+    setting = next((setting for setting in _SETTINGS if setting in file.reason), None)
+    return f"correct {setting}, or ask again with --again" if setting else "ask again with --again"

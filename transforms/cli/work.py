@@ -61,7 +61,7 @@ def replay(call: Call, selection: Selection, *, dry_run: bool) -> Outcome:
     settings = call.settings
     with show_progress(verbose=call.verbose) as progress:
         report = pipeline.replay(settings, selection, dry_run=dry_run, progress=progress)
-    return replay_outcome(report)
+    return replay_outcome(report, strict=call.strict)
 
 
 def import_files(call: Call, files: Sequence[Path], job_id: str | None) -> Outcome:
@@ -96,14 +96,13 @@ def verify(call: Call) -> Outcome:
     return proof.verify_outcome(report, strict=call.strict)
 
 
-def drift(call: Call, kind: str | None) -> Outcome:
+def drift(call: Call, types: Sequence[str]) -> Outcome:
     """Tells where results differ from the schemas.
 
     Raises:
         ConfigurationError: No schema has such a Type.
     """
-    name = pipeline.type_name(call.settings, kind) if kind is not None else None
-    return proof.drift_outcome(pipeline.drift(call.settings, name), strict=call.strict)
+    return proof.drift_outcome(pipeline.drift(call.settings, types), strict=call.strict)
 
 
 def query(

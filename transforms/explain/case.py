@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from transforms import raw
 from transforms.batch import flatten_raw
+from transforms.commit import is_up_to_date
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError, LakeFormatError
-from transforms.explain.keys import Keys
+from transforms.explain.keys import KeyValues
 from transforms.explain.place import DataText, read_data
 from transforms.layout import Table
 from transforms.plain import plain
@@ -22,6 +23,10 @@ from transforms.reply_shape import ReplyShape, read_shape
 from transforms.reports import Explanation, SetAside
 from transforms.storage import Storage, name_of, sha256_of
 from transforms.subtitles import archive
+
+NOT_UP_TO_DATE = (
+    "the batch of this reply is not up to date: this is what `cognition flatten` will make of it"
+)
 
 Row = dict[str, Any]
 
@@ -62,15 +67,17 @@ class Case:
         reply: The reply that counts for its job.
         tables: The rows that reply makes today.
         archived: Archived subtitle files of the job.
+        is_up_to_date: Whether the lake's tables hold these rows.
     """
 
     storage: Storage
     contracts: Contracts
     table: Table
-    keys: Keys
+    keys: KeyValues
     reply: Reply = field(repr=False)
     tables: Mapping[str, pa.Table] = field(repr=False)
     archived: Sequence[archive.Entry]
+    is_up_to_date: bool
 
     @property
     def job(self) -> str:
@@ -92,7 +99,7 @@ class Case:
             rows = rows.filter(pc.equal(rows[name], value))
         return bool(rows.num_rows)
 
-    def asking(self, table: Table, keys: Keys) -> Case:
+    def asking(self, table: Table, keys: KeyValues) -> Case:
         """Returns the case of another row of the same job."""
         return replace(self, table=table, keys=keys)
 
@@ -137,7 +144,7 @@ class Case:
 
 
 def open_case(
-    storage: Storage, contracts: Contracts, table: Table, keys: Keys, max_blob_bytes: int
+    storage: Storage, contracts: Contracts, table: Table, keys: KeyValues, max_blob_bytes: int
 ) -> Case:
     """Returns the case of a row.
 
@@ -146,26 +153,34 @@ def open_case(
         LakeFormatError: A file of the lake cannot be read, or does not hold what was landed.
     """
     job = str(keys["job_id"])
-    reply = find_reply(storage, job)
-    archived = [entry for entry in archive.read_archived(storage) if entry.key.job_id == job]
+    index, every = raw.read_index(storage), archive.read_archived(storage)
+    reply = find_reply(storage, index, job)
+    archived = [entry for entry in every if entry.key.job_id == job]
+    raw_file = reply.place.raw_file
     flattened = flatten_raw(
         reply.stored,
         contracts,
-        name_of(reply.place.raw_file),
+        name_of(raw_file),
         max_blob_bytes=max_blob_bytes,
         subtitles=archive.read_named(storage, archive.name_rows(archived)),
     )
-    return Case(storage, contracts, table, keys, reply, flattened.tables, archived)
+    is_current = is_up_to_date(storage, contracts, raw_file, index, every)
+    return Case(storage, contracts, table, keys, reply, flattened.tables, archived, is_current)
 
 
-def find_reply(storage: Storage, job: str) -> Reply:
+def find_reply(storage: Storage, index: Iterable[raw.RawRow], job: str) -> Reply:
     """Returns the newest reply of a job.
+
+    Args:
+        storage: The lake.
+        index: Where every reply lies.
+        job: The job.
 
     Raises:
         ConfigurationError: None has landed.
         LakeFormatError: The raw file cannot be read, or does not hold what was landed.
     """
-    index = [row for row in raw.read_index(storage) if row.job_id == job]
+    index = [row for row in index if row.job_id == job]
     if not index:
         raise ConfigurationError(
             f"no final reply of job {plain(job)} has landed: check the id, or ask for it with "
@@ -188,8 +203,9 @@ def find_reply(storage: Storage, job: str) -> Reply:
     return Reply(newest, stored, body.decode(errors="replace"), shape, older)
 
 
-def with_reply(explained: Explanation, reply: Reply) -> Explanation:
-    """Returns the explanation with what is known of the reply."""
+def with_reply(explained: Explanation, case: Case) -> Explanation:
+    """Returns the explanation with what is known of the reply and its batch."""
+    reply = case.reply
     facts = reply.stored.select(["queried_at", "origin", "http_status"]).to_pylist()[0]
     notes = explained.notes
     if reply.older:
@@ -197,6 +213,8 @@ def with_reply(explained: Explanation, reply: Reply) -> Explanation:
         older = "an older one" if len(reply.older) == 1 else f"{len(reply.older)} older ones"
         told = f"this reply supersedes {older} of the job, the last received {_time(last)} UTC"
         notes += (f"{told}, in {last.raw_file}",)
+    if not case.is_up_to_date:
+        notes += (NOT_UP_TO_DATE,)
     return replace(
         explained,
         job_id=reply.place.job_id,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from transforms.explain.case import Case
 from transforms.explain.place import DataText
-from transforms.json_text import to_pointer
+from transforms.json_text import from_pointer, to_pointer
 from transforms.locate import locate
 from transforms.reports import Explanation, SetAside
 
@@ -85,13 +85,3 @@ def explanation(
     """Returns an explanation that holds a fragment and where it lies."""
     state = LOADED if set_aside is None else QUARANTINED
     return Explanation(case.table.name, case.keys, state, fragment, place, set_aside=set_aside)
-
-
-def from_pointer(pointer: str) -> tuple[str, ...]:
-    """Returns the parts of a JSON pointer.
-
-    >>> from_pointer("/a~1b/0/~0")
-    ('a/b', '0', '~')
-    """
-    parts = pointer.split("/")[1:]
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)

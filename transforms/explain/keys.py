@@ -7,13 +7,14 @@ from difflib import get_close_matches
 
 import pyarrow as pa
 
+from transforms import paths
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
 from transforms.layout import Column, Table
 from transforms.ledger import is_job_id
 from transforms.plain import plain
 
-Keys = dict[str, str | int]
+KeyValues = dict[str, str | int]
 
 _MOST = 2**31 - 1
 _SHOWN = 24
@@ -29,15 +30,16 @@ def find_table(contracts: Contracts, name: str) -> Table:
     Raises:
         ConfigurationError: There is none.
     """
-    if (table := contracts.tables.get(name)) is None:
-        remedy = near(name, contracts.tables) or (
-            '`cognition query "FROM dictionary"` lists the tables'
-        )
-        raise ConfigurationError(f"no table {plain(name, _SHOWN)!r}: {remedy}")
-    return table
+    if (table := contracts.tables.get(name)) is not None:
+        return table
+    views = {file.stem for file in (paths.sql_dir() / "system").glob("*.sql")}
+    if (view := name.casefold()) in views:
+        raise ConfigurationError(f"{view} is a view, made of many rows: ask cognition query")
+    remedy = near(name, contracts.tables) or '`cognition query "FROM dictionary"` lists the tables'
+    raise ConfigurationError(f"no table {plain(name, _SHOWN)!r}: {remedy}")
 
 
-def read_keys(table: Table, given: Sequence[str]) -> Keys:
+def read_keys(table: Table, given: Sequence[str]) -> KeyValues:
     """Returns the values of a table's key columns by name.
 
     Args:
@@ -54,6 +56,9 @@ def read_keys(table: Table, given: Sequence[str]) -> Keys:
     found: dict[str, str] = {}
     for text, (first, sign, rest) in zip(given, pairs, strict=True):
         is_named = bool(sign) and first in names
+        if first.isidentifier() and rest.strip("=") and not is_named:  # padding of an id names none
+            named_so = f"{table.name} has no key column {plain(first, _SHOWN)!r}"
+            raise ConfigurationError(f"{named_so}: its keys are {' '.join(names)}")
         if text.startswith("--"):
             raise ConfigurationError(
                 f"no such option: {plain(text, _SHOWN)}; see `cognition explain --help`"
@@ -70,10 +75,11 @@ def read_keys(table: Table, given: Sequence[str]) -> Keys:
 def near(name: str, names: Iterable[str]) -> str | None:
     """Returns a question for names that look like one that is none, or None.
 
-    >>> near("video_tag", ["video_tags", "jobs"])
+    >>> near("Video_Tag", ["video_tags", "jobs"])
     'did you mean video_tags?'
     """
-    found = get_close_matches(name, list(names), 3, 0.8)
+    folded = {each.casefold(): each for each in names}
+    found = [folded[each] for each in get_close_matches(name.casefold(), folded, 3, 0.8)]
     return f"did you mean {' or '.join(found)}?" if found else None
 
 

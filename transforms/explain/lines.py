@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +16,18 @@ from transforms.json_text import to_pointer
 from transforms.plain import plain
 from transforms.storage import Storage, sha256_of
 from transforms.subtitles import archive
-from transforms.subtitles.lines import BadLine, Sentence, Span, read_lines
+from transforms.subtitles.lines import (
+    BadLine,
+    Sentence,
+    Span,
+    cut_lines,
+    name_lines,
+    read_lines,
+)
 from transforms.subtitles.links import TABLE, URL_COLUMNS, FileKey, digest_of, links_in
-from transforms.subtitles.rows import LINES
+from transforms.subtitles.rows import LINES, link_path
 
 Row = dict[str, Any]
-
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,31 +130,16 @@ class LineFinder:
 
     def _findings(self, key: FileKey) -> list[Row]:
         """Returns the rows of `quarantine` on a file, in the order of its lines."""
-        wanted = (LINES, key.result_index, to_pointer(self._link_path(key)))
+        wanted = (LINES, key.result_index, to_pointer(link_path(key, self.contracts)))
         told = ((r["table_name"], r["result_index"], r["pointer"]) for r in self.quarantine)
         return [row for row, each in zip(self.quarantine, told, strict=True) if each == wanted]
-
-    def _link_path(self, key: FileKey) -> Path:
-        table, name = self.contracts.tables[TABLE], URL_COLUMNS[key.language]
-        column = next(column for column in table.columns if column.name == name)
-        return (*table.path, key.file_index, *column.path)
 
     def _found(
         self, key: FileKey, entry: archive.Entry, body: bytes, span: Span, row: Row | None
     ) -> FoundLine:
-        first, stop = span
-        lines = f"line {first + 1}" if stop == first + 1 else f"lines {first + 1} to {stop}"
-        place = f"{lines} of the {key.language} subtitle file"
-        return FoundLine(key, entry, _lines(body, span), place, self._link_path(key), row)
-
-
-def _lines(body: bytes, span: Span) -> str:
-    """Returns lines of a file with the line ends between them."""
-    encoding = "utf-8-sig"
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    lines = _LINE.findall(body.decode(encoding, errors="replace"))
-    return "".join(lines[slice(*span)]).rstrip("\r\n")
+        place = f"{name_lines(span)} of the {key.language} subtitle file"
+        link = link_path(key, self.contracts)
+        return FoundLine(key, entry, cut_lines(body, span), place, link, row)
 
 
 def _named(key: FileKey) -> str:

@@ -18,6 +18,7 @@ from transforms.explain.keys import NoSuchRowError
 from transforms.findings import Path
 from transforms.forms import (
     BARE,
+    EMPTY,
     JSON_VALUE,
     SINGLE,
     SPELLING,
@@ -36,14 +37,14 @@ from transforms.trees import Tree, number_nodes
 _FORM_NOTES = {
     "object": "Data is sent as JSON, not as a text of JSON",
     "string in a string": "Data is a text of JSON inside a text of JSON",
-    TEXT: "Data is the value itself, not JSON",
 }
-_EDIT_NOTES = {
+_OTHER_FORMS = {
     BARE: "Data is the value of {key} itself",
     WRAPPED: "{place} is written in an object under its own key",
     SPELLING: "{place} is written as {written_as}",
     SINGLE: "{place} is written as one object in place of an array",
     JSON_VALUE: "{place} is written as JSON in place of a text of JSON",
+    EMPTY: "{place} is written as an object that holds nothing",
 }
 
 
@@ -96,10 +97,17 @@ class DataText:
             yield _FORM_NOTES[self.form]
         for edit in self.reshaped.edits:
             if _concerns(edit, path):
-                place = to_pointer(edit.path)
-                yield _EDIT_NOTES[edit.form].format(
-                    place=place, key=self.bare, written_as=edit.written_as
-                )
+                yield self.note_on(edit.form, to_pointer(edit.path), edit.written_as)
+
+    def note_on(self, form: str, place: str, written_as: str | None) -> str:
+        """Returns how a place of the schema's form was written otherwise, in words.
+
+        Args:
+            form: As in `source_forms.form`.
+            place: JSON pointer to the place.
+            written_as: The key it was written under, where that is the form.
+        """
+        return _OTHER_FORMS[form].format(place=place, key=self.bare, written_as=written_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +201,8 @@ def _pick(
     if table.kind != "split":
         return element, RowPlace((*path, *inner))
     if not element:
-        raise NoSuchRowError(
-            f"{where}: part {position} of its text is empty, which is no row of {table.name}"
-        )
-    note = f"the row is part {position + 1} of {count} of this text, split at {table.separator!r}"
+        raise NoSuchRowError(f"{where}: {name} {position} is an empty value, which is no row")
+    note = f"{name} {position} of 0 to {count - 1}, split at {table.separator!r}"
     return element, RowPlace(path, note)
 
 
@@ -209,7 +215,7 @@ def _elements(table: Table, value: Any) -> list[tuple[Path, Any]]:  # noqa: ANN4
         return []
     if table.kind == "tree":
         numbered = number_nodes(Tree({table.tree_key: value}, table.tree_key, table, ()))
-        return [(node.path, node.value) for node in numbered.nodes]
+        return [(numbered.path_of(n), node.value) for n, node in enumerate(numbered.nodes)]
     return [((position,), element) for position, element in enumerate(value)]
 
 

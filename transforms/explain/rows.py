@@ -58,7 +58,7 @@ def explain_case(case: Case) -> Explanation:
         LakeFormatError: A file of the lake cannot be read, or does not hold what was landed.
     """
     how = system.TABLES.get(case.table.name, _explain_row)
-    return with_reply(how(case), case.reply)
+    return with_reply(how(case), case)
 
 
 def _explain_row(case: Case) -> Explanation:

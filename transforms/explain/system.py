@@ -13,17 +13,16 @@ from transforms.explain.case import Case, Row, to_set_aside
 from transforms.explain.fragments import (
     QUARANTINED,
     explanation,
-    from_pointer,
     in_data,
     in_reply,
     in_result,
     whole_reply,
 )
-from transforms.explain.keys import Keys, NoSuchRowError, near
+from transforms.explain.keys import KeyValues, NoSuchRowError, near
 from transforms.explain.lines import FoundLine, LineFinder
 from transforms.findings import Path
 from transforms.forms import EVERY, WRAPPED
-from transforms.json_text import to_pointer
+from transforms.json_text import from_pointer, to_pointer
 from transforms.plain import plain
 from transforms.reports import Explanation
 from transforms.storage import Storage, name_of, sha256_of
@@ -32,7 +31,7 @@ from transforms.subtitles.rows import LINES
 BATCHES = "batches"
 
 
-def explain_batch(storage: Storage, keys: Keys) -> Explanation:
+def explain_batch(storage: Storage, keys: KeyValues) -> Explanation:
     """Explains a row of `batches` by the marker that commits the batch.
 
     Raises:
@@ -129,8 +128,7 @@ def _explain_form(case: Case) -> Explanation:
     source = data.to_source(path)
     if row["form"] == WRAPPED and not every:
         source = source[:-1]  # the wrapper itself, not what it holds
-    written = f", written as {row['written_as']}" if row["written_as"] else ""
-    note = f"{row['pointer'] or 'Data'} has the form {row['form']}{written}"
+    note = data.note_on(row["form"], row["pointer"], row["written_as"])
     return in_data(case, data, source, notes=(note,))
 
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from transforms.errors import LakeFormatError
 from transforms.storage import Storage, name_of, sha256_of
 from transforms.subtitles.links import FileKey
+from transforms.subtitles.outcome import Outcome
 
 FOLDER = "subtitles"
-ARCHIVED, EXPIRED, REFUSED = "archived", "expired", "refused"
 SCHEMA = pa.schema(
     [
         pa.field("job_id", pa.string(), nullable=False),
@@ -62,7 +62,7 @@ class Fetched:
     key: FileKey
     url_sha256: str
     fetched_at: datetime
-    outcome: str
+    outcome: Outcome
     http_status: int | None = None
     reason: str | None = None
     rules: str | None = None
@@ -76,7 +76,7 @@ class Entry:
     key: FileKey
     url_sha256: str
     fetched_at: datetime
-    outcome: str
+    outcome: Outcome
     rules: str | None
     body_sha256: str | None
     archive_file: str
@@ -127,7 +127,10 @@ def read_index(storage: Storage) -> list[Entry]:
     for path in list_archive(storage):
         with storage.open(path) as file:
             rows = _read(file, path, _INDEX_COLUMNS).to_pylist()
-        entries.extend(_entry(row, path, number) for number, row in enumerate(rows))
+        try:
+            entries.extend(_entry(row, path, number) for number, row in enumerate(rows))
+        except ValueError:  # an outcome there is not
+            raise _unreadable(path) from None
     return entries
 
 
@@ -148,7 +151,7 @@ def read_archived(storage: Storage) -> list[Entry]:
         LakeFormatError: A file of the archive cannot be read.
     """
     newest = newest_entries(read_index(storage))
-    return [entry for entry in newest.values() if entry.outcome == ARCHIVED]
+    return [entry for entry in newest.values() if entry.outcome == Outcome.ARCHIVED]
 
 
 def name_rows(entries: Iterable[Entry]) -> str:
@@ -185,12 +188,18 @@ def read_named(storage: Storage, named: str) -> Iterator[Archived]:
 
 
 def _age(entry: Entry) -> tuple[bool, datetime, str, int]:
-    return entry.outcome == ARCHIVED, entry.fetched_at, name_of(entry.archive_file), entry.row
+    return (
+        entry.outcome == Outcome.ARCHIVED,
+        entry.fetched_at,
+        name_of(entry.archive_file),
+        entry.row,
+    )
 
 
 def _entry(row: dict[str, object], path: str, number: int) -> Entry:
     key = FileKey(*(row.pop(name) for name in FileKey._fields))  # type: ignore[arg-type]
-    return Entry(key=key, archive_file=path, row=number, **row)  # type: ignore[arg-type]  # Arrow's
+    outcome = Outcome(str(row.pop("outcome")))
+    return Entry(key=key, outcome=outcome, archive_file=path, row=number, **row)  # type: ignore[arg-type]  # Arrow's
 
 
 def _read(source: pa.NativeFile, path: str, columns: list[str]) -> pa.Table:

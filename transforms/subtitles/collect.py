@@ -17,18 +17,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import lake, raw
-from transforms.reports import Progress, SubtitleReport
+from transforms.reports import Progress, SubtitleFile, SubtitleReport
 from transforms.settings import Settings
 from transforms.storage import Storage
 from transforms.subtitles import archive
-from transforms.subtitles.archive import ARCHIVED, REFUSED, Entry, Fetched
+from transforms.subtitles.archive import Entry, Fetched
 from transforms.subtitles.fetch import Download, FetchLimits, Network, fetch
 from transforms.subtitles.guard import parse_hosts
 from transforms.subtitles.links import TABLE, FileKey, digest_of, links_in
+from transforms.subtitles.outcome import Outcome
 
 VALID = timedelta(days=180)
 """How long a link lives, from the end of its job; we know when the job was asked about, later."""
 SOON = timedelta(days=30)
+MOST_FILES = 100
+"""Files without success that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +48,32 @@ class Target:
         return digest_of(self.url)
 
     @property
-    def dies_by(self) -> datetime:
+    def expires_by(self) -> datetime:
         """Returns when the link is dead at the latest."""
         return self.queried_at + VALID
 
 
 @dataclass(slots=True)
 class _Tally:
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    unasked: int = 0
     bytes: int = 0
     failed: list[Target] = field(default_factory=list)
+    files: list[SubtitleFile] = field(default_factory=list)
+
+    def add(self, target: Target, download: Download) -> None:
+        """Counts a download."""
+        self.outcomes[download.outcome] += 1
+        self.bytes += len(download.body)
+        if download.outcome == Outcome.ARCHIVED:
+            return
+        self.reasons[download.reason] += 1
+        self.unasked += download.outcome == Outcome.REFUSED and download.http_status is None
+        if download.outcome == Outcome.FAILED:
+            self.failed.append(target)
+        if len(self.files) < MOST_FILES:
+            self.files.append(SubtitleFile(*target.key, download.outcome.value, download.reason))
 
 
 def collect(
@@ -111,11 +129,11 @@ def _is_settled(entry: Entry | None, target: Target, rules: str, *, again: bool)
     """Tells whether there is no use in asking for a file."""
     if entry is None:
         return False
-    if entry.outcome == ARCHIVED:
+    if entry.outcome == Outcome.ARCHIVED:
         return True
     if again or entry.fetched_at < target.queried_at:  # a newer reply signed the link anew
         return False
-    return entry.outcome != REFUSED or entry.rules == rules
+    return entry.outcome != Outcome.REFUSED or entry.rules == rules
 
 
 def _download(
@@ -149,12 +167,8 @@ def _fetched(
 ) -> Iterator[Fetched]:
     """Counts the downloads and yields those there is nothing more to ask about."""
     for target, download in downloads:
-        tally.outcomes[download.outcome] += 1
-        tally.bytes += len(download.body)
-        if download.reason:
-            tally.reasons[download.reason] += 1
-        if download.outcome == "failed":
-            tally.failed.append(target)
+        tally.add(target, download)
+        if download.outcome == Outcome.FAILED:
             continue
         yield Fetched(
             key=target.key,
@@ -163,8 +177,8 @@ def _fetched(
             outcome=download.outcome,
             http_status=download.http_status,
             reason=download.reason or None,
-            rules=rules if download.outcome == REFUSED else None,
-            body=download.body if download.outcome == ARCHIVED else None,
+            rules=rules if download.outcome == Outcome.REFUSED else None,
+            body=download.body if download.outcome == Outcome.ARCHIVED else None,
         )
 
 
@@ -176,19 +190,23 @@ def _report(
     files: tuple[str, ...],
 ) -> SubtitleReport:
     held = [entry for t in targets if (entry := known.get((t.key, t.url_sha256))) is not None]
-    dies_by = min((target.dies_by for target in tally.failed), default=None)
+    archived_before = sum(entry.outcome == Outcome.ARCHIVED for entry in held)
+    expires_by = min((target.expires_by for target in tally.failed), default=None)
     soon = datetime.now(UTC).replace(tzinfo=None) + SOON
     return SubtitleReport(
         known=len(targets),
-        held=sum(entry.outcome == ARCHIVED for entry in held),
-        lost=len(targets) - len(wanted) - sum(entry.outcome == ARCHIVED for entry in held),
-        archived=tally.outcomes[ARCHIVED],
-        expired=tally.outcomes["expired"],
-        refused=tally.outcomes[REFUSED],
-        failed=tally.outcomes["failed"],
+        archived_before=archived_before,
+        given_up=len(targets) - len(wanted) - archived_before,
+        archived=tally.outcomes[Outcome.ARCHIVED],
+        expired=tally.outcomes[Outcome.EXPIRED],
+        refused=tally.outcomes[Outcome.REFUSED],
+        unasked=tally.unasked,
+        failed=tally.outcomes[Outcome.FAILED],
         bytes=tally.bytes,
         reasons=dict(tally.reasons.most_common()),
-        dying=sum(target.dies_by <= soon for target in tally.failed),
-        dies_by=dies_by.isoformat() if dies_by else None,
+        files=tuple(tally.files),
+        more_files=tally.reasons.total() - len(tally.files),
+        expiring_soon=sum(target.expires_by <= soon for target in tally.failed),
+        expires_by=expires_by.isoformat() if expires_by else None,
         archive_files=files,
     )

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urljoin
 
 from transforms.subtitles.guard import (
@@ -30,11 +30,10 @@ from transforms.subtitles.guard import (
     check_url,
     is_public,
 )
+from transforms.subtitles.outcome import Outcome
 
 MAX_REDIRECTS = 3
 CHUNK_BYTES = 64 * 1024
-
-Outcome = Literal["archived", "expired", "refused", "failed"]
 
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -69,8 +68,7 @@ class Download:
     """What became of a download.
 
     Attributes:
-        outcome: `archived`: here is the file; `expired`: the server has it no longer, or not for
-            us; `refused`: it broke our rules; `failed`: it may succeed later.
+        outcome: How it ended.
         reason: Why there is no file, without a word of the link but its host.
         http_status: Status of the last answer, or None where there was none.
         body: The file.
@@ -113,20 +111,25 @@ INTERNET = Network()
 def fetch(url: str, limits: FetchLimits, network: Network = INTERNET) -> Download:
     """Downloads a file; whatever goes wrong is told, not raised."""
     deadline = time.monotonic() + limits.total_seconds
+    host, status = "", None
     try:
         for _ in range(MAX_REDIRECTS + 1):
             place = check_url(url, limits.hosts)
+            host = place.host
             with _answer(place, limits, network, deadline) as response:
                 if response.status not in _REDIRECTS:
-                    return _take(response, limits.max_bytes)
-                url = _next_url(url, response)
-        return Download("refused", f"redirected more than {MAX_REDIRECTS} times")
+                    return _take(response, host, limits.max_bytes)
+                status = response.status
+                url = _next_url(url, host, response)
+        return Download(
+            Outcome.REFUSED, f"{host} redirected more than {MAX_REDIRECTS} times", status
+        )
     except RefusedError as error:
-        return Download("refused", str(error))
+        return Download(Outcome.REFUSED, str(error), status)
     except TimeoutError:
-        return Download("failed", "no answer in time")
+        return Download(Outcome.FAILED, f"{host} did not answer in time", status)
     except (OSError, http.client.HTTPException, zlib.error) as error:
-        return Download("failed", _trouble(error))
+        return Download(Outcome.FAILED, _trouble(error, host), status)
 
 
 @contextmanager
@@ -148,7 +151,11 @@ def _answer(
 
 def _checked_addresses(place: Place, network: Network) -> list[Address]:
     """Returns the addresses of a host, all of them allowed."""
-    addresses = [ipaddress.ip_address(a) for a in network.resolve(place.host, place.port)]
+    found = network.resolve(place.host, place.port)
+    try:
+        addresses = [ipaddress.ip_address(address) for address in found]
+    except ValueError:
+        raise RefusedError(f"{place.host} resolves to what is no address") from None
     if not addresses:
         raise OSError
     if not all(map(network.is_allowed, addresses)):
@@ -218,29 +225,29 @@ def _left(seconds: float, deadline: float) -> float:
     return left
 
 
-def _next_url(url: str, response: http.client.HTTPResponse) -> str:
+def _next_url(url: str, host: str, response: http.client.HTTPResponse) -> str:
     location = response.getheader("Location")
     if not location:
-        raise RefusedError(f"the server answered {response.status} and not where to go")
+        raise RefusedError(f"{host} answered {response.status} and not where to go")
     try:
         return urljoin(url, location)
     except ValueError:
-        raise RefusedError("the link it was redirected to cannot be read") from None
+        raise RefusedError(f"the link that {host} redirected to cannot be read") from None
 
 
-def _take(response: http.client.HTTPResponse, max_bytes: int) -> Download:
+def _take(response: http.client.HTTPResponse, host: str, max_bytes: int) -> Download:
     """Returns the file, or why the server did not give it."""
     status = response.status
     if status in _GONE:
-        return Download("expired", f"the server answered {status}", status)
+        return Download(Outcome.EXPIRED, f"{host} answered {status}", status)
     if status in _LATER or status >= _SERVER_ERRORS:
-        return Download("failed", f"the server answered {status}", status)
+        return Download(Outcome.FAILED, f"{host} answered {status}", status)
     if status != _OK:
-        return Download("refused", f"the server answered {status}", status)
+        return Download(Outcome.REFUSED, f"{host} answered {status}", status)
     try:
-        return Download("archived", "", status, _read(response, max_bytes))
+        return Download(Outcome.ARCHIVED, "", status, _read(response, max_bytes))
     except RefusedError as error:
-        return Download("refused", str(error), status)
+        return Download(Outcome.REFUSED, f"{host}: {error}", status)
 
 
 def _read(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
@@ -269,16 +276,16 @@ def _too_large(max_bytes: int) -> RefusedError:
     return RefusedError(f"the file has more than COGNITION_SUBTITLE_MAX_BYTES ({max_bytes})")
 
 
-def _trouble(error: Exception) -> str:
+def _trouble(error: Exception, host: str) -> str:
     """Returns in words what the system or the server did; their own texts may quote the link."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "the server's certificate cannot be verified"
+        return f"the certificate of {host} cannot be verified"
     if isinstance(error, ssl.SSLError):
-        return "the encrypted connection broke off"
+        return f"the encrypted connection to {host} broke off"
     if isinstance(error, socket.gaierror):
-        return "the host's name cannot be resolved"
+        return f"{host} cannot be resolved"
     if isinstance(error, http.client.IncompleteRead | zlib.error):
-        return "the file broke off"
+        return f"the file from {host} broke off"
     if isinstance(error, http.client.HTTPException):
-        return "the answer was not HTTP"
-    return "the host cannot be reached"
+        return f"the answer of {host} was not HTTP"
+    return f"{host} cannot be reached"

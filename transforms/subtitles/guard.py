@@ -29,6 +29,8 @@ _MOST_PORT = 65535
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _TUNNELS = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16"))
+# For protocols, and for relays from IPv4 to IPv6: no host of the public internet is there.
+_NO_HOSTS = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
 
 
 class RefusedError(Exception):
@@ -92,7 +94,8 @@ def check_url(url: str, hosts: Iterable[HostRule]) -> Place:
     except ValueError:
         raise RefusedError("the link cannot be read as a URL") from None
     if parts.scheme != "https":
-        raise RefusedError("the link is not https")
+        to = f" to {plain(host)}" if host else ""
+        raise RefusedError(f"the link{to} is not https")
     if "@" in parts.netloc:
         raise RefusedError("the link holds a user name")
     if not _HOST.fullmatch(host):
@@ -102,7 +105,10 @@ def check_url(url: str, hosts: Iterable[HostRule]) -> Place:
         shown = plain(host) if port == HTTPS_PORT else f"{plain(host)}:{port}"
         raise RefusedError(f"{shown} is not in {HOSTS_SETTING}")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(host, port, quote(target, safe=string.punctuation))
+    try:
+        return Place(host, port, quote(target, safe=string.punctuation))
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold
+        raise RefusedError("the link holds half a character") from None
 
 
 def is_public(address: Address) -> bool:
@@ -119,6 +125,8 @@ def is_public(address: Address) -> bool:
             return is_public(inner)
         if address not in _UNICAST or any(address in network for network in _TUNNELS):
             return False
+    elif any(address in network for network in _NO_HOSTS):
+        return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_private
     )

@@ -73,7 +73,7 @@ _NUMBER = r"\s*(?P<number>[0-9]{1,9})"
 _NUMBER_LINE = re.compile(rf"{_NUMBER}\s*")
 _RANGE_LINE = re.compile(rf"\s*{_RANGE}")
 _WHOLE_LINE = re.compile(rf"{_NUMBER}(?:\s+|(?=\[)){_RANGE}")
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_END = re.compile(r"(\r\n|\n|\r)")
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
@@ -85,7 +85,7 @@ def read_lines(content: bytes) -> list[Sentence | BadLine]:
     Raises:
         ConservationError: A line would be lost or told twice: a defect of ours, not of the file.
     """
-    lines = _LINE_END.split(_decode(content))
+    lines = _lines_and_ends(content)[::2]
     found: list[Sentence | BadLine] = []
     at = 0
     while at < len(lines):
@@ -101,6 +101,26 @@ def read_lines(content: bytes) -> list[Sentence | BadLine]:
     return found
 
 
+def cut_lines(content: bytes, span: Span) -> str:
+    r"""Returns lines of a file with the ends between them; bytes that are no text as \ufffd.
+
+    >>> cut_lines(b"a\r\nb\nc", (0, 2))
+    'a\r\nb'
+    """
+    first, stop = span
+    return _NO_TEXT.sub("\ufffd", "".join(_lines_and_ends(content)[2 * first : 2 * stop - 1]))
+
+
+def name_lines(span: Span) -> str:
+    """Returns what people call lines of a file, counted from 1.
+
+    >>> name_lines((0, 1)), name_lines((1, 4))
+    ('line 1', 'lines 2 to 4')
+    """
+    first, stop = span
+    return f"line {first + 1}" if stop == first + 1 else f"lines {first + 1} to {stop}"
+
+
 def require_conserved(lines: Sequence[str], spans: Iterable[Span]) -> None:
     """Checks that each line that is not blank is in exactly one span.
 
@@ -113,6 +133,11 @@ def require_conserved(lines: Sequence[str], spans: Iterable[Span]) -> None:
             "lines of a subtitle file would be lost or told twice; nothing was committed, "
             "report it with the file"
         )
+
+
+def _lines_and_ends(content: bytes) -> list[str]:
+    """Returns lines and line ends by turns; the last is a line."""
+    return _LINE_END.split(_decode(content))
 
 
 def _decode(content: bytes) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.contract import Contracts
-from transforms.findings import Finding
+from transforms.findings import Finding, Path
 from transforms.json_text import cut_fragment, to_pointer
 from transforms.subtitles.archive import Archived, Entry, name_rows
-from transforms.subtitles.lines import BadLine, Sentence, read_lines
+from transforms.subtitles.lines import BadLine, Sentence, name_lines, read_lines
 from transforms.subtitles.links import TABLE, URL_COLUMNS, FileKey, digest_of, links_in
 
 LINES = "subtitle_lines"
@@ -83,7 +83,7 @@ def line_rows(
         if (file.key, file.url_sha256) in wanted:
             found = list(enumerate(read_lines(file.body)))
             rows = [_row(file.key, at, each) for at, each in found if isinstance(each, Sentence)]
-            pointer = _pointer(file.key, contracts)
+            pointer = to_pointer(link_path(file.key, contracts))
             findings = [_finding(each, pointer) for _, each in found if isinstance(each, BadLine)]
             parts.append((file.key, pa.Table.from_pylist(rows, schema=schema), findings))
     parts.sort(key=_key)
@@ -91,6 +91,13 @@ def line_rows(
         pa.concat_tables([schema.empty_table(), *(table for _, table, _ in parts)]),
         [((k.job_id, k.result_index), each) for k, _, findings in parts for each in findings],
     )
+
+
+def link_path(key: FileKey, contracts: Contracts) -> Path:
+    """Returns where the link to a file lies, in the schema's form of Data."""
+    table, name = contracts.tables[TABLE], URL_COLUMNS[key.language]
+    column = next(column for column in table.columns if column.name == name)
+    return (*table.path, key.file_index, *column.path)
 
 
 def _row(key: FileKey, at: int, sentence: Sentence) -> dict[str, Any]:
@@ -104,24 +111,15 @@ def _row(key: FileKey, at: int, sentence: Sentence) -> dict[str, Any]:
 
 
 def _finding(bad: BadLine, pointer: str) -> Finding:
-    first, stop = bad.span
-    place = f"line {first + 1}" if stop == first + 1 else f"lines {first + 1} to {stop}"
     return Finding(
         scope="row",
         reason="unreadable",
-        message=f"{place} of the subtitle file: {bad.reason}",
+        message=f"{name_lines(bad.span)} of the subtitle file: {bad.reason}",
         pointer=pointer,
         table_name=LINES,
         fragment=cut_fragment(bad.text),
         fragment_bytes=len(bad.text.encode()),
     )
-
-
-def _pointer(key: FileKey, contracts: Contracts) -> str:
-    """Returns the JSON pointer to the file's link."""
-    table, name = contracts.tables[TABLE], URL_COLUMNS[key.language]
-    column = next(column for column in table.columns if column.name == name)
-    return to_pointer((*table.path, key.file_index, *column.path))
 
 
 def _key(part: tuple[FileKey, pa.Table, list[Finding]]) -> FileKey:

@@ -26,6 +26,10 @@ _LINK = (
     rf"(?i)(https?:(?:\\*/){{2}}(?:[^\s\"'<>?\\]|{_ESCAPED})*?)"
     rf"(?:\?|\\+u003[Ff])(?:[^\s\"'<>\\]|{_ESCAPED})*"
 )
+_SIGNATURE = (
+    r"(?i)((?:Signature|AccessKeyId|security-token|auth_key|x-oss-[a-z0-9-]+)"
+    rf"(?:=|%3D|\\+u003D))(?:[^&\s\"'<>\\]|{_ESCAPED})+"
+)
 _TYPES = {
     pa.string(): "VARCHAR",
     pa.int32(): "INTEGER",
@@ -99,8 +103,12 @@ def literal(text: str) -> str:
 
 
 def without_queries(column: str) -> str:
-    """Returns SQL for a text column in which links end where their query, or signature, begins."""
-    return f"regexp_replace({quote(column)}, {literal(_LINK)}, '\\1?...', 'g')"
+    """Returns SQL for a text column without what may open a file: links end at their query.
+
+    What a signature is known to be called is left out wherever it stands.
+    """
+    links = f"regexp_replace({quote(column)}, {literal(_LINK)}, '\\1?...', 'g')"
+    return f"regexp_replace({links}, {literal(_SIGNATURE)}, '\\1...', 'g')"
 
 
 def column_comment(column: Column) -> str:

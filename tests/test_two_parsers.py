@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from contract_kit import Batch, dumps, flatten, nested
+from contract_kit import Batch, dumps, flatten, nested, success
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -200,3 +200,22 @@ def test_every_number_is_read_alike_or_set_aside(number: str) -> None:
         assert int(float(number)) != int(number)
     else:
         assert starts == [float(number), 1.0]
+
+
+@pytest.mark.slow
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_two_hundred_megabytes_are_one_result_like_any_other() -> None:
+    """A Data of 200 MB loads whole; where the limit is lower it is set aside with the reason."""
+    segment = f'{{"from":1.25,"to":2.5,"content":"{"word " * 20}"}}'
+    count = 200_000_000 // (len(segment) + 1) + 1
+    data = f'{{"details":[{",".join([segment] * count)}]}}'
+    assert len(data) > 200_000_000
+    body = success({"Type": "ASR", "Data": data})
+    whole = flatten(body, limit=256 << 20)
+    assert whole.counts["asr_segments"] == count
+    assert "quarantine" not in whole.counts
+    limited = flatten(body, limit=100 << 20)
+    (row,) = limited.rows("quarantine")
+    assert (row["reason"], row["fragment"], row["fragment_bytes"]) == ("too_large", None, len(data))
+    assert "asr_segments" not in limited.counts

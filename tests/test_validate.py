@@ -343,6 +343,22 @@ def test_no_data_raises(kind: str, data: Any) -> None:  # noqa: ANN401 - any dat
 @settings(max_examples=40, deadline=None)
 def test_both_engines_agree_on_mutated_blobs(kind: str, drawn: st.DataObject) -> None:
     """On blobs with one place spoiled, both engines find the same violations at the same places."""
+    agree(kind, drawn)
+
+
+@pytest.mark.slow
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", TYPES)
+@given(drawn=st.data())
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+def test_both_engines_agree_on_a_thousand_mutated_blobs(kind: str, drawn: st.DataObject) -> None:
+    """The same for a thousand blobs a Type."""
+    agree(kind, drawn)
+
+
+def agree(kind: str, drawn: st.DataObject) -> None:
+    """Asserts that both engines find the same in a blob with one place spoiled."""
     gate = contract_of(kind).gate
     examples = st.sampled_from([e.blob for e in read_examples("examples") if e.type == kind])
     document = drawn.draw(mutated(st.one_of(examples, blobs(kind))))

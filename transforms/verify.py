@@ -23,6 +23,7 @@ from transforms.envelope import Item, read_reply
 from transforms.errors import ConfigurationError
 from transforms.findings import Path
 from transforms.json_text import read_exactly, read_json, to_pointer, write_json
+from transforms.kept_tables import require_compatible
 from transforms.reports import Progress, ResultDifference, VerifyReport, no_progress
 from transforms.storage import Storage
 from transforms.unflatten import FragmentCutError, Rebuilt, RowsMissingError, unflatten_batch
@@ -43,14 +44,15 @@ def verify_lake(
         progress: Called with `verify`, batches done and batches to do.
 
     Raises:
-        ConfigurationError: Batches are out of date.
+        ConfigurationError: Batches are out of date, or of other schemas.
         LakeFormatError: A file is missing or damaged.
     """
+    require_compatible(storage, contracts)
     plan = make_plan(storage, contracts)
     if plan.stale:
         raise ConfigurationError(
-            f"{len(plan.stale)} raw files have no batch of today's schemas: "
-            "run `cognition flatten` first"
+            f"not up to date with today's schemas: {plan.stale[0]} and "
+            f"{len(plan.stale) - 1} more raw files; run `cognition flatten` first"
         )
     found = VerifyReport()
     for done, commit in enumerate(plan.commits.values()):

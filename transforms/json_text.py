@@ -139,6 +139,17 @@ def without_strings(text: bytes, key: str, values: Iterable[str]) -> bytes:
     return b"".join([*parts, text[place:]])
 
 
+def value_along(element: Any, keys: Iterable[str]) -> Any:  # noqa: ANN401 - any JSON
+    """Returns what lies along some keys of objects, or None.
+
+    >>> value_along({"a": {"b": 1}}, ["a", "b"]), value_along({"a": []}, ["a", "b"])
+    (1, None)
+    """
+    for key in keys:
+        element = element.get(key) if isinstance(element, dict) else None
+    return element
+
+
 def to_pointer(path: Sequence[str | int]) -> str:
     """Returns an RFC 6901 JSON pointer.
 

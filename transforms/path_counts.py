@@ -97,7 +97,7 @@ class PathCounts:
             for column in table.columns:
                 if column.kind != "value" or column.item:  # one path for all items
                     continue
-                values = found.rows[column.name].combine_chunks()
+                values = found.rows[column.name].chunk(0)  # flattened rows are one chunk
                 path = self._path(contract.type, (*place, *column.path), table, column)
                 seen = jobs.seen(_where(owners, values.is_valid())) if values.null_count else whole
                 if seen is not None:

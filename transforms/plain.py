@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 SHOWN_CHARACTERS = 60
 
 
@@ -22,3 +25,14 @@ def escaped(text: str, keep: str = "") -> str:
     'a\\tb\nc'
     """
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def near(name: str, names: Iterable[str]) -> str | None:
+    """Returns a question for names that look like one that is none, or None.
+
+    >>> near("Video_Tag", ["video_tags", "jobs"])
+    'did you mean video_tags?'
+    """
+    folded = {each.casefold(): each for each in names}
+    found = [folded[each] for each in get_close_matches(name.casefold(), folded, 3, 0.8)]
+    return f"did you mean {' or '.join(found)}?" if found else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -193,21 +193,42 @@ def _write_months(storage: Storage, replies: list[ReplyLike]) -> Iterator[str]:
 
 
 def _write_file(storage: Storage, month: str, replies: list[ReplyLike]) -> str:
-    rows = [_row(reply) for reply in replies]
-    told = hashlib.sha256()
-    for row in rows:
-        told.update(f"{row['job_id']} {row['queried_at']} {row['body_sha256']}\n".encode())
-    first = min(reply.queried_at for reply in replies).astimezone(UTC)
-    path = f"{FOLDER}/month={month}/{first:%Y%m%dT%H%M%S}-{told.hexdigest()[:12]}.parquet"
-    if storage.exists(path):
-        return path  # told by its content: it holds these replies already
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    storage.write(
-        path,
-        lambda sink: pq.write_table(
-            table, sink, compression="zstd", use_dictionary=False, write_statistics=INDEX_COLUMNS
-        ),
-    )
+    table = pa.Table.from_pylist([_row(reply) for reply in replies], schema=SCHEMA)
+    first = min(reply.queried_at for reply in replies)
+    told = ["job_id", "queried_at", "body_sha256"]
+    return write_once(storage, f"{FOLDER}/month={month}", first, table, told, INDEX_COLUMNS)
+
+
+def write_once(  # noqa: PLR0913, PLR0917 - a file is told by its place, time and content
+    storage: Storage,
+    folder: str,
+    first: datetime,
+    table: pa.Table,
+    told: Sequence[str],
+    indexed: Sequence[str],
+) -> str:
+    """Writes rows to a file named by time and content, and never changed; returns its path.
+
+    Args:
+        storage: The lake.
+        folder: Where it lies in the lake.
+        first: When the first of its rows came about.
+        table: The rows.
+        told: Columns whose values tell the content.
+        indexed: Columns that are searched without reading the others.
+    """
+    digest = hashlib.sha256()
+    for row in zip(*(table[name].to_pylist() for name in told), strict=True):
+        digest.update((" ".join(map(str, row)) + "\n").encode())
+    name = f"{first.astimezone(UTC):%Y%m%dT%H%M%S}-{digest.hexdigest()[:12]}"
+    path = f"{folder}/{name}.parquet"
+    if not storage.exists(path):  # told by its content: else it holds these rows already
+        storage.write(
+            path,
+            lambda sink: pq.write_table(
+                table, sink, compression="zstd", use_dictionary=False, write_statistics=[*indexed]
+            ),
+        )
     return path
 
 

@@ -12,8 +12,7 @@ from transforms import lake
 from transforms.commit import Plan, batch_lock
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
-from transforms.explain.keys import near
-from transforms.plain import plain
+from transforms.plain import near, plain
 from transforms.storage import Storage, name_of
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from transforms.compile import DEPTH, PARENT, SIBLING
 from transforms.findings import Path
+from transforms.json_text import value_along
 from transforms.layout import Table
 
 MAX_TREE_DEPTH = 32
@@ -75,9 +76,7 @@ def find_trees(table: Table, row: Any, path: Path = ()) -> Iterator[Tree]:  # no
         if not has_trees(child):
             continue
         *way, key = child.path
-        holder = row
-        for step in way:
-            holder = holder.get(step) if isinstance(holder, dict) else None
+        holder = value_along(row, way)
         if not isinstance(holder, dict) or holder.get(key) is None:
             continue
         place = (*path, *child.path)

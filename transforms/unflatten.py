@@ -13,11 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.compile import snake_case
 from transforms.contract import Contract, Contracts
 from transforms.errors import CognitionError
 from transforms.forms import BARE, EMPTY, EVERY, JSON_VALUE, SINGLE, SPELLING, WRAPPED
-from transforms.json_text import from_pointer, read_json
+from transforms.json_text import from_pointer, read_json, value_along
 from transforms.layout import Column, Table
 
 Row = Mapping[str, Any]
@@ -154,12 +153,12 @@ def _with_child(
 ) -> Any:  # noqa: ANN401 - any JSON
     """Returns the element with what lies inside it; a split text has all in its text."""
     found = rows[child.name].get(place, [])
-    if child.kind == "tree" and _get(element, child.path) is not None:
+    if child.kind == "tree" and value_along(element, child.path) is not None:
         return _put(element, child.path, _tree(child, found, place, rows))
     if child.kind == "object" and found:
         return _put(element, child.path, _element(child, found[0], place, rows))
     if child.kind == "array":
-        elements = _get(element, child.path)
+        elements = value_along(element, child.path)
         for row in found:
             at = row[child.keys[-1].name]
             elements[at] = _element(child, row, (*place, at), rows)
@@ -179,7 +178,7 @@ def _tree(
     table: Table, found: Sequence[Row], place: Key, rows: Mapping[str, dict[Key, list[Row]]]
 ) -> list[Any]:
     index = table.keys[-1].name
-    count = f"{snake_case(table.tree_key)}s_count"
+    count = next(column.name for column in table.columns if column.path == (table.tree_key,))
     top: list[Any] = []
     lists: dict[int | None, list[Any]] = {None: top}
     for row in sorted(found, key=lambda each: int(each[index])):
@@ -253,15 +252,9 @@ def _put(document: Any, parts: Sequence[str], value: Any) -> Any:  # noqa: ANN40
     return holder
 
 
-def _get(element: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
-    for key in path:
-        element = element.get(key) if element is not None else None
-    return element
-
-
 def _append(element: Any, column: Column, value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Adds one number of a fixed-length array; its columns come in the order of its items."""
     if column.item == 0:
         return _put(element, column.path, [value])
-    _get(element, column.path).append(value)
+    value_along(element, column.path).append(value)
     return element

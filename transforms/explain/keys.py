@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -12,7 +11,7 @@ from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
 from transforms.layout import Column, Table
 from transforms.ledger import is_job_id
-from transforms.plain import plain
+from transforms.plain import near, plain
 
 KeyValues = dict[str, str | int]
 
@@ -70,17 +69,6 @@ def read_keys(table: Table, given: Sequence[str]) -> KeyValues:
     if missing := [name for name in names if name not in found]:
         raise ConfigurationError(f"{_keyed(table)}: {' and '.join(missing)} must be given, too")
     return {column.name: _value(table, column, found[column.name]) for column in table.keys}
-
-
-def near(name: str, names: Iterable[str]) -> str | None:
-    """Returns a question for names that look like one that is none, or None.
-
-    >>> near("Video_Tag", ["video_tags", "jobs"])
-    'did you mean video_tags?'
-    """
-    folded = {each.casefold(): each for each in names}
-    found = [folded[each] for each in get_close_matches(name.casefold(), folded, 3, 0.8)]
-    return f"did you mean {' or '.join(found)}?" if found else None
 
 
 def _value(table: Table, column: Column, text: str) -> str | int:

@@ -28,7 +28,7 @@ from transforms.forms import (
     reshape,
     to_source,
 )
-from transforms.json_text import to_pointer
+from transforms.json_text import to_pointer, value_along
 from transforms.layout import Table
 from transforms.locate import locate
 from transforms.reply_shape import ReplyShape
@@ -175,7 +175,7 @@ def find_row(contract: Contract, table: Table, keys: Mapping[str, Any], data: Da
     where = f"result {keys['result_index']} of job {keys['job_id']}"
     element, place = data.reshaped.document, RowPlace(())
     for each in _chain(contract.root, table)[1:]:
-        source = _value_at(element, each.path)
+        source = value_along(element, each.path)
         path = (*place.path, *each.path)
         if each.kind == "object":
             if not isinstance(source, dict):
@@ -227,12 +227,6 @@ def _chain(root: Table, table: Table) -> list[Table]:
         if below := _chain(child, table):
             return [root, *below]
     return []
-
-
-def _value_at(element: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
-    for key in path:
-        element = element.get(key) if isinstance(element, dict) else None
-    return element
 
 
 def _concerns(edit: Edit, path: Path) -> bool:

@@ -18,12 +18,12 @@ from transforms.explain.fragments import (
     in_result,
     whole_reply,
 )
-from transforms.explain.keys import KeyValues, NoSuchRowError, near
+from transforms.explain.keys import KeyValues, NoSuchRowError
 from transforms.explain.lines import FoundLine, LineFinder
 from transforms.findings import Path
 from transforms.forms import EVERY, WRAPPED
 from transforms.json_text import from_pointer, to_pointer
-from transforms.plain import plain
+from transforms.plain import near, plain
 from transforms.reports import Explanation
 from transforms.storage import Storage, name_of, sha256_of
 from transforms.subtitles.rows import LINES

@@ -7,7 +7,6 @@ the query, which holds the signature.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.errors import LakeFormatError
+from transforms.raw import write_once
 from transforms.storage import Storage, name_of, sha256_of
 from transforms.subtitles.links import FileKey
 from transforms.subtitles.outcome import Outcome
@@ -228,21 +228,10 @@ def _write_months(storage: Storage, fetched: Sequence[Fetched]) -> Iterator[str]
 
 
 def _write_file(storage: Storage, month: str, fetched: Sequence[Fetched]) -> str:
-    rows = [_row(each) for each in fetched]
-    told = hashlib.sha256()
-    for row in rows:
-        named = (*FileKey._fields, "url_sha256", "fetched_at", "outcome", "body_sha256")
-        told.update((" ".join(str(row[name]) for name in named) + "\n").encode())
-    first = min(each.fetched_at for each in fetched).astimezone(UTC)
-    path = f"{FOLDER}/month={month}/{first:%Y%m%dT%H%M%S}-{told.hexdigest()[:12]}.parquet"
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    storage.write(
-        path,
-        lambda sink: pq.write_table(
-            table, sink, compression="zstd", use_dictionary=False, write_statistics=_INDEX_COLUMNS
-        ),
-    )
-    return path
+    table = pa.Table.from_pylist([_row(each) for each in fetched], schema=SCHEMA)
+    first = min(each.fetched_at for each in fetched)
+    told = [*FileKey._fields, "url_sha256", "fetched_at", "outcome", "body_sha256"]
+    return write_once(storage, f"{FOLDER}/month={month}", first, table, told, _INDEX_COLUMNS)
 
 
 def _row(each: Fetched) -> dict[str, object]:

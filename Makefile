@@ -56,7 +56,7 @@ bench: setup  ## Measure flattening beside SQL by hand, in one run
 	@$(BIN)/python -m benchmarks.flatten
 
 lock:  ## Renew the lock files (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra airflow --extra dev \
+	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock
 	echo duckdb==1.5.6 | uv pip compile --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q - -o requirements-duckdb-1.5.lock

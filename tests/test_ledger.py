@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +24,13 @@ def storage(tmp_path: Path) -> Storage:
 def _parquet(column: pa.Array, name: str = "job_id") -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"note": ["N0TE"] * len(column), name: column}), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _timed_parquet(times: list[datetime | None]) -> bytes:
+    sink = pa.BufferOutputStream()
+    column = pa.array(times, pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"job_id": ["a", "b"], "submitted_at": column}), sink)
     return bytes(sink.getvalue().to_pybytes())
 
 
@@ -231,3 +239,64 @@ def test_a_ledger_lies_on_an_object_store_as_well() -> None:
     storage.write_bytes("ledger/a.csv", b"job_id\na\n")
     assert ledger.add_jobs(storage, ["b"], "more") == 1
     assert ledger.read_ledger(storage) == ["a", "b"]
+
+
+SUBMITTED = datetime.fromisoformat("2026-01-31T12:00:00")
+TIMED = {
+    "a.csv": b"job_id,submitted_at\na,2026-01-31T12:00:00Z\nb,\n",
+    "a.jsonl": b'{"job_id":"a","submitted_at":"2026-01-31T13:00:00+01:00"}\n{"job_id":"b"}\n',
+    "a.parquet": _timed_parquet([SUBMITTED, None]),
+}
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_job_is_known_since_it_was_submitted(storage: Storage, name: str) -> None:
+    """A line may say when its job was submitted; without it the time of the file counts."""
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=5)
+    storage.write_bytes(f"ledger/{name}", TIMED[name])
+    known = ledger.read_jobs(storage)
+    assert known["a"] == SUBMITTED
+    assert before <= known["b"] <= datetime.now(UTC).replace(tzinfo=None)
+
+
+def test_the_earliest_time_of_a_job_counts(storage: Storage) -> None:
+    """A job is as old as the oldest of its files says; a future time is not believed."""
+    storage.write_bytes("ledger/a.csv", b"job_id,submitted_at\na,2026-02-01\nb,2999-01-01\n")
+    storage.write_bytes("ledger/b.csv", b"job_id,submitted_at\na,2026-01-01\n")
+    known = ledger.read_jobs(storage)
+    assert known["a"] == datetime.fromisoformat("2026-01-01")
+    assert known["b"] < datetime.fromisoformat("2999-01-01")
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "31.01.2026", "1767225600"])
+def test_a_wrong_time_is_named_with_its_line(storage: Storage, wrong: str) -> None:
+    """What is no time is an error that names file, line and an example."""
+    storage.write_bytes("ledger/a.csv", f"job_id,submitted_at\na,\nb,{wrong}\n".encode())
+    with pytest.raises(ConfigurationError, match=r"ledger/a\.csv, job 2: submitted_at is no time"):
+        ledger.read_jobs(storage)
+
+
+def test_what_is_appended_is_known(tmp_path: Path, storage: Storage) -> None:
+    """Records become one file by origin and time; the same ones at one time are that file."""
+    records = [
+        {"job_id": "a", "event": "smarttag"},
+        {"job_id": " b ", "submitted_at": "2026-01-01"},
+    ]
+    moment = datetime(2026, 2, 1, 3, 4, 5, tzinfo=UTC)
+    path = ledger.append(storage, records, "callbacks", now=moment)
+    assert path is not None
+    assert path.startswith("ledger/callbacks/20260201T030405-")
+    before = tree(tmp_path)
+    assert ledger.append(storage, records, "callbacks", now=moment) == path
+    assert tree(tmp_path) == before
+    assert ledger.read_jobs(storage)["b"] == datetime.fromisoformat("2026-01-01")
+    assert ledger.read_ledger(storage) == ["a", "b"]
+
+
+def test_nothing_appended_is_no_file(tmp_path: Path, storage: Storage) -> None:
+    """No records, or a wrong one among them, write nothing."""
+    before = tree(tmp_path)
+    assert ledger.append(storage, [], "form") is None
+    with pytest.raises(ConfigurationError, match="no job id"):
+        ledger.append(storage, [{"job_id": "a"}, {"job_id": "b c"}], "form")
+    assert tree(tmp_path) == before

@@ -1,35 +1,34 @@
 """Known job ids: the files of `ledger/`, any of txt, csv, jsonl or parquet with a `job_id` column.
 
-The service has no call that lists jobs, so this is where the flow begins. A job is pending while
-`raw` holds no final reply of it; nothing else is remembered.
+The service has no call that lists jobs, so this is where the flow begins: files someone put there,
+and what `append` adds from callbacks, messages, SQL and forms. A job is pending while `raw` holds
+no final reply of it; nothing else is remembered.
 """
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from pathlib import Path, PurePosixPath
 
 import orjson
 import pyarrow as pa
-import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 
 from transforms.errors import ConfigurationError
+from transforms.ledger_files import (
+    JOB_ID,
+    SUBMITTED_AT,
+    SUFFIXES,
+    Line,
+    read_lines,
+    shows_another_kind,
+    start_of,
+)
 from transforms.storage import Storage
 
 FOLDER = "ledger"
 ID_LIMIT = 256
-SHOWN = 12
-"""Characters of a wrong id in a message: a file that is no ledger may hold anything."""
-
-NOT_IN_TEXT = frozenset(',;{}"')
-"""What an id in a .txt never holds: it would be a CSV or JSON Lines by another name."""
-HEADER = "job_id"
-SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
-
-Placed = tuple[str, object]
-"""Where something stands, such as `line 3`, and what should be a job id."""
 
 
 def read_ledger(storage: Storage) -> list[str]:
@@ -40,12 +39,61 @@ def read_ledger(storage: Storage) -> list[str]:
     Raises:
         ConfigurationError: A file is no ledger; the message names it and what it must hold.
     """
-    found: dict[str, None] = {}
+    return list(read_jobs(storage))
+
+
+def read_jobs(storage: Storage) -> dict[str, datetime]:
+    """Returns since when each known job is known, naive UTC, in the order of files and lines.
+
+    That is the earliest of the times its lines give as `submitted_at` and of the times its files
+    were written: the job is that old at least.
+
+    Raises:
+        ConfigurationError: As of `read_ledger`.
+    """
+    known: dict[str, datetime] = {}
     _refuse_dangling(storage)
-    for path in storage.list(FOLDER):
-        if not _is_hidden(path):
-            found.update(dict.fromkeys(_read(path, storage.read(path))))
-    return list(found)
+    for path, written in storage.list_written(FOLDER).items():
+        if _is_hidden(path):
+            continue
+        for job, submitted in _read(path, storage.read(path)):
+            since = min(written, submitted or written)
+            known[job] = min(since, known.get(job, since))
+    return known
+
+
+def append(
+    storage: Storage,
+    records: Sequence[Mapping[str, object]],
+    origin: str,
+    *,
+    now: datetime | None = None,
+) -> str | None:
+    """Adds a ledger file `<origin>/<time>-<digest>.jsonl`, durable when this returns.
+
+    Args:
+        storage: The lake.
+        records: What is known of each job; must hold its `job_id`, may hold `submitted_at`.
+        origin: Where the ids come from, such as `callbacks`: the folder of the file.
+        now: Time for its name; default: the present.
+
+    Returns:
+        Path of the file, or None where there are no records. What it holds tells its name: the
+        same records at the same time are one file.
+
+    Raises:
+        ConfigurationError: An id is none; nothing was written.
+    """
+    if not records:
+        return None
+    place = "the given ids"
+    lines = [{**each, JOB_ID: _checked(each.get(JOB_ID), place)} for each in records]
+    content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    path = f"{FOLDER}/{origin}/{moment:%Y%m%dT%H%M%S}-{digest}.jsonl"
+    storage.write_bytes(path, content)
+    return path
 
 
 def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
@@ -54,11 +102,9 @@ def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
     Raises:
         ConfigurationError: An id is none, or the file exists; nothing was written.
     """
-    known = set(read_ledger(storage))
-    given = dict.fromkeys(_checked(job, "the given ids") for job in job_ids)
-    fresh = [job for job in given if job not in known]
+    fresh = unknown_jobs(storage, job_ids)
     for at, job in enumerate(fresh):
-        if wrong := _shows_another_kind(job, first=at == 0):
+        if wrong := shows_another_kind(job, first=at == 0):
             raise ConfigurationError(f"the given ids: {wrong}")
     if fresh:
         path = f"{FOLDER}/{name}.txt"
@@ -66,6 +112,17 @@ def add_jobs(storage: Storage, job_ids: Iterable[str], name: str) -> int:
             raise ConfigurationError(f"{path} exists already: a ledger file never changes")
         storage.write_bytes(path, "".join(f"{job}\n" for job in fresh).encode())
     return len(fresh)
+
+
+def unknown_jobs(storage: Storage, job_ids: Iterable[str]) -> list[str]:
+    """Returns those of some ids that the ledger does not hold, each once.
+
+    Raises:
+        ConfigurationError: An id is none.
+    """
+    known = set(read_ledger(storage))
+    given = dict.fromkeys(_checked(job, "the given ids") for job in job_ids)
+    return [job for job in given if job not in known]
 
 
 def read_file(file: Path) -> list[str]:
@@ -78,7 +135,7 @@ def read_file(file: Path) -> list[str]:
         content = pa.py_buffer(file.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}: give a file of job ids") from None
-    return list(dict.fromkeys(_read(str(file), content)))
+    return list(dict.fromkeys(job for job, _ in _read(str(file), content)))
 
 
 def is_job_id(text: str) -> bool:
@@ -106,16 +163,15 @@ def _refuse_dangling(storage: Storage) -> None:
             )
 
 
-def _read(path: str, content: pa.Buffer) -> list[str]:
-    by_suffix: tuple[Callable[[pa.Buffer], Iterable[Placed]], ...]
-    by_suffix = (_from_text, _from_csv, _from_jsonl, _from_parquet)
-    readers = dict(zip(SUFFIXES, by_suffix, strict=True))
-    reader = readers.get(PurePosixPath(path).suffix.lower())
-    if reader is None:
-        kinds = ", ".join(SUFFIXES)
-        raise ConfigurationError(f"{path} is no ledger: expected one of {kinds}; move it away")
+def _read(path: str, content: pa.Buffer) -> Iterator[tuple[str, datetime | None]]:
+    """Yields each job of a file, and when it was submitted if the file says so."""
     try:
-        return [_checked(job, f"{path}, {place}") for place, job in reader(content)]
+        lines = read_lines(path, content)
+        if lines is None:
+            kinds = ", ".join(SUFFIXES)
+            raise ConfigurationError(f"{path} is no ledger: expected one of {kinds}; move it away")
+        for line in lines:
+            yield _checked(line.job_id, f"{path}, {line.place}"), _submitted(line, path)
     except ValueError as error:
         raise ConfigurationError(
             f"{path} is no ledger: {error}; correct it or move it away "
@@ -130,98 +186,26 @@ def _checked(job: object, place: str) -> str:
         raise ConfigurationError(f"{place}: {said}, or remove the line")
     if not is_job_id(job := job.strip()):
         raise ConfigurationError(
-            f"{place}: {_start(job)} is no job id "
+            f"{place}: {start_of(job)} is no job id "
             f"(at most {ID_LIMIT} printable characters, no spaces): correct or remove it"
         )
     return job
 
 
-def _start(text: str) -> str:
-    return repr(text[:SHOWN]) + "..." * (len(text) > SHOWN)
-
-
-def _from_text(content: pa.Buffer) -> Iterator[Placed]:
-    try:
-        lines = content.to_pybytes().decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError("it is no text in UTF-8") from None
-    first = True
-    for number, line in enumerate(map(str.strip, lines), start=1):
-        if line and not line.startswith("#"):
-            if wrong := _shows_another_kind(line, first=first):
-                raise ValueError(f"line {number}: {wrong}")
-            first = False
-            yield f"line {number}", line
-
-
-def _shows_another_kind(job: str, *, first: bool) -> str | None:
-    """Tells what makes an id, or the first, that of another kind of file than .txt, or None."""
-    if first and job == HEADER:
-        return f"{HEADER!r} is no job id but a header: rename the file to .csv"
-    if NOT_IN_TEXT.isdisjoint(job):
+def _submitted(line: Line, path: str) -> datetime | None:
+    """Returns a line's `submitted_at` as naive UTC; a time without a zone is UTC."""
+    given = line.submitted_at
+    if given is None or given == "":
         return None
-    return f"{_start(job)} is no job id of a .txt: rename the file to .csv or .jsonl if it is one"
-
-
-def _from_csv(content: pa.Buffer) -> Iterator[Placed]:
-    broken: list[pcsv.InvalidRow] = []
-
-    def refuse(row: pcsv.InvalidRow) -> str:
-        broken.append(row)
-        return "error"
-
     try:
-        table = pcsv.read_csv(
-            pa.BufferReader(content),
-            read_options=pcsv.ReadOptions(use_threads=False, block_size=content.size + 1),
-            parse_options=pcsv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
-            convert_options=pcsv.ConvertOptions(
-                include_columns=["job_id"], column_types={"job_id": pa.string()}
-            ),
-        )
-    except KeyError:
-        raise ValueError("its header has no job_id") from None
-    except pa.ArrowInvalid:
-        raise ValueError(_csv_problem(content, broken)) from None
-    if content.to_pybytes().count(b'"') % 2:  # it would have swallowed the ids that follow
-        raise ValueError("a double quote is opened and not closed")
-    return _numbered(table["job_id"])
-
-
-def _csv_problem(content: pa.Buffer, broken: list[pcsv.InvalidRow]) -> str:
-    if not content.size:
-        return "it is empty, without a header"
-    if not broken:
-        return "it is no CSV in UTF-8"
-    row = broken[0]
-    return f"row {row.number} has {row.actual_columns} fields, the header {row.expected_columns}"
-
-
-def _from_jsonl(content: pa.Buffer) -> Iterator[Placed]:
-    lines = content.to_pybytes().removeprefix(codecs.BOM_UTF8).splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            document = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            raise ValueError(f"line {number} is not JSON") from None
-        if not isinstance(document, dict) or "job_id" not in document:
-            raise ValueError(f"line {number} is no object with a job_id")
-        yield f"line {number}", document["job_id"]
-
-
-def _from_parquet(content: pa.Buffer) -> Iterator[Placed]:
-    try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        if "job_id" not in file.schema_arrow.names:
-            raise ValueError("it has no column job_id")
-        column = file.read(columns=["job_id"])["job_id"]
-    except (pa.ArrowException, OSError):
-        raise ValueError("it is no whole Parquet file") from None
-    return _numbered(column)
-
-
-def _numbered(column: pa.ChunkedArray) -> Iterator[Placed]:
-    for number, job in enumerate(column.to_pylist(), start=1):
-        yield f"job {number}", job
+        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+        if isinstance(moment, datetime):
+            return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        if isinstance(moment, date):
+            return datetime.combine(moment, time())
+    except (ValueError, OverflowError):
+        pass
+    raise ConfigurationError(
+        f"{path}, {line.place}: {SUBMITTED_AT} is no time: give one such as 2026-01-31T12:00:00Z, "
+        "or leave it empty"
+    )

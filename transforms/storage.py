@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -81,6 +82,18 @@ class Storage:
         prefix = len(self.root) + 1
         paths = (info.path for info in found if info.type == pafs.FileType.File)
         return sorted(path[prefix:] for path in paths if path.endswith(suffix))
+
+    def list_written(self, folder: str) -> dict[str, datetime]:
+        """Returns when each file below `folder` was last written, naive UTC, by path, sorted.
+
+        A filesystem that keeps no times gives the present.
+        """
+        selector = pafs.FileSelector(self.path(folder), recursive=True, allow_not_found=True)
+        with self._explained(folder):
+            found = self.fs.get_file_info(selector)
+        prefix, now = len(self.root) + 1, datetime.now(UTC)
+        times = {i.path[prefix:]: i.mtime or now for i in found if i.type == pafs.FileType.File}
+        return {path: times[path].astimezone(UTC).replace(tzinfo=None) for path in sorted(times)}
 
     def exists(self, relative: str) -> bool:
         """Tells whether a file is there."""

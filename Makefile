@@ -13,7 +13,7 @@ export RUSTUP_HOME := $(TMPDIR)/rustup
 export AIRFLOW_HOME := $(TMPDIR)/airflow
 $(shell mkdir -p $(TMPDIR))
 
-.PHONY: help setup demo airflow test proof lint docs bench lock clean
+.PHONY: help setup demo airflow screenshot test proof lint docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -34,6 +34,9 @@ demo: setup  ## Run sandbox, Airflow, lake and warehouse end to end in demo-home
 
 airflow: setup  ## Bring up the Airflow page on the demo (stop with Ctrl-C)
 	@$(BIN)/python -m sandbox.demo --home demo-home --keep-airflow
+
+screenshot: setup  ## Take the pictures in docs/images (after make demo; needs chromium)
+	@$(BIN)/python -m sandbox.demo.screenshot --home demo-home
 
 test: setup  ## Run the test suite with coverage
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not proof" --cov --cov-report=term:skip-covered --cov-fail-under=95

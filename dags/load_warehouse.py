@@ -13,11 +13,16 @@ Runs when `ingest_cognition_jobs` says that the lake holds something new.
 **Readers** open `warehouse.duckdb` read-only. They never block a load and never see half of one.
 
 **When it fails.** The published file stays as it was. A failed check is not retried: its message
-names the check and the rows; correct the cause and clear the task. Each run of
-`ingest_cognition_jobs` wakes this one again as long as the warehouse is behind the lake.
+names the check and the rows; correct the cause and clear the task. So it is where a greater share
+of jobs than `COGNITION_MAX_QUARANTINE_SHARE` is in quarantine. `COGNITION_NOTIFY_CONN_ID` names a
+connection that is told. Each run of `ingest_cognition_jobs` wakes this one again as long as the
+warehouse is behind the lake.
+
+**What it tells.** A line in the log of each task; an event of `cognition_warehouse` with version,
+rows, quarantine and lag; metrics `cognition.*` and OpenLineage events where Airflow sends them.
 
 **Settings.** `COGNITION_*` in the environment say where lake and warehouse lie. All tasks hold the
-pool `duckdb_writer`, which must exist with one slot (`airflow pools set duckdb_writer 1 DuckDB`).
+pool `duckdb_writer`, which must exist (`python -m transforms.airflow_provider.create_pools`).
 """
 
 from __future__ import annotations
@@ -28,8 +33,17 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 
+from transforms.airflow_provider import lineage
+from transforms.airflow_provider.metrics import gauge_report
 from transforms.airflow_provider.pools import DUCKDB_WRITER
-from transforms.airflow_provider.wiring import DEFAULTS, LAKE, WAREHOUSE
+from transforms.airflow_provider.telling import told
+from transforms.airflow_provider.wiring import (
+    DEFAULTS,
+    LAKE,
+    WAREHOUSE,
+    standing,
+    warehouse_event,
+)
 from transforms.settings import Settings
 
 
@@ -51,23 +65,27 @@ def load_warehouse() -> None:
         """Loads new and changed batches into the build file, one transaction each."""
         from transforms import pipeline
 
-        return asdict(pipeline.load_batches(Settings()))
+        return told("load", asdict(pipeline.load_batches(Settings())))
 
     @task
     def check() -> dict[str, Any]:
         """Runs the checks on the build file; a failing one stops the publish."""
         from transforms import pipeline
 
-        return asdict(pipeline.run_checks(Settings()))
+        return told("check", asdict(pipeline.run_checks(Settings())))
 
     @task(outlets=[WAREHOUSE])
     def publish(loaded: dict[str, Any]) -> dict[str, Any]:
-        """Swaps the new file in and tells its version and rows."""
+        """Swaps the new file in and tells its version, rows, quarantine and lag."""
         from transforms import pipeline
 
-        published = asdict(pipeline.publish(Settings()))
+        settings = Settings()
+        published = told("publish", asdict(pipeline.publish(settings)))
+        stands = pipeline.status(settings)
+        gauge_report("lake", standing(stands))
         event = get_current_context()["outlet_events"][WAREHOUSE]
-        event.extra = {**published, "rows": loaded["rows"]}
+        event.extra = warehouse_event(stands, loaded, published)
+        lineage.tell_published(settings, loaded, published)
         return published
 
     # Any: a task is declared with the values it gets, and wired with references to them.

@@ -24,6 +24,7 @@ from warehouse_lake import (
     speech_job,
 )
 
+from transforms.cli import main
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError
 from transforms.warehouse import checks, load_batches
@@ -311,6 +312,55 @@ def test_warnings_tell_and_let_pass(home: Path) -> None:
         ("scores:video_person_occurrences", 1, 0, 1),
     ]
     assert publish(home).changed
+
+
+SHARE = "2 of 4 jobs (50.00%) are in quarantine in part or whole, and 49.00% may be"
+
+
+def test_too_many_jobs_in_quarantine_are_not_published(home: Path) -> None:
+    """A greater share of jobs in quarantine than allowed is a failed check with share and limit."""
+    with pytest.raises(ChecksFailedError) as caught:
+        run_checks(load_contracts(), home, max_quarantine_share=0.49)
+    [failed] = caught.value.report.failed
+    assert (failed.name, failed.severity, failed.rows) == ("quarantine_share", "fail", 2)
+    assert f"quarantine_share (2 rows): {SHARE}" in str(caught.value)
+    assert "COGNITION_MAX_QUARANTINE_SHARE" in str(caught.value)
+    assert "delete build.duckdb" not in str(caught.value)
+    kept = ask_build(home, "SELECT failing_row FROM check_failures ORDER BY failure_index")
+    assert [json.loads(row) for (row,) in kept] == [
+        {"job_id": "job-0", "parts": 1},
+        {"job_id": "job-v", "parts": 1},
+    ]
+    with pytest.raises(PublishError, match="has not passed its checks"):
+        publish(home)
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0, None])
+def test_a_share_within_the_limit_is_published(home: Path, limit: float | None) -> None:
+    """Exactly the allowed share passes, and without a limit any does."""
+    report = run_checks(load_contracts(), home, max_quarantine_share=limit)
+    asked = len(read_checks()) + len(list(derive_checks(load_contracts())))
+    assert (report.passed, report.failed) == (asked + (limit is not None), ())
+    assert publish(home).changed
+
+
+def test_no_jobs_are_no_share(tmp_path: Path) -> None:
+    """An empty warehouse is within any limit."""
+    load_batches(new_lake(tmp_path), load_contracts(), tmp_path / "warehouse")
+    report = run_checks(load_contracts(), tmp_path / "warehouse", max_quarantine_share=0)
+    assert report.failed == ()
+
+
+def test_the_command_line_keeps_the_limit_of_the_settings(
+    sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`cognition load` ends with an error and publishes nothing above the limit, and says why."""
+    monkeypatch.setenv("COGNITION_MAX_QUARANTINE_SHARE", "0.49")
+    lake, folder = str(sound.parent / "lake"), sound.parent / "from-command-line"
+    given = ["load", "--home", str(sound.parent), "--lake", lake, "--warehouse", str(folder)]
+    assert main(given) == 2
+    assert SHARE in " ".join(capsys.readouterr().err.split())
+    assert not (folder / "warehouse.duckdb").exists()
 
 
 def test_mended_rows_pass_again(home: Path) -> None:

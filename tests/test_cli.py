@@ -176,6 +176,16 @@ def test_an_empty_ledger_says_where_ids_go(cli: Cli, tmp_path: Path) -> None:
     assert (status["published_batches"], status["published"] is not None) == (0, True)
 
 
+def test_added_ids_are_known_once(cli: Cli, tmp_path: Path) -> None:
+    """`add` takes ids and files of them; what is known already is not added again."""
+    home = str(tmp_path / "home")
+    (tmp_path / "more.csv").write_text("job_id\nb\nc\n")
+    assert cli("add", "a,b", "--home", home)[1] == "ledger      2 jobs added, 0 known before\n"
+    code, out, _ = cli("add", "@more.csv", "a", "--home", home, "--json")
+    assert (code, json.loads(out)) == (0, {"added": 1, "known": 2})
+    assert json.loads(cli("status", "--home", home, "--json")[1])["pending"] == 3
+
+
 def test_status_tells_what_is_left(cli: Cli, home: str, tmp_path: Path) -> None:
     """Status counts every stage in plain words and names the next step, if there is one."""
     code, out, _ = cli("status", "--home", home)
@@ -503,6 +513,11 @@ MISUSES = [
     ("ingest --concurrency=999", "--concurrency: input should be less than or equal to 128"),
     ("ingest --protocol ftp", "--protocol: input should be 'https' or 'http'"),
     ("ingest --access-key-secret x", "no such option: --access-key-secret"),
+    ("add", "missing argument 'IDS|@FILE...'; see `cognition add --help`"),
+    ("add ,", "IDS names no job: give ids separated by commas, or @FILE"),
+    ("add a,#b", "IDS: '#b' is no job id: correct or remove it"),
+    ("add @nowhere.txt", "nowhere.txt: No such file or directory"),
+    ("add @text.json", "IDS @text.json: give a .txt, .csv, .jsonl or .parquet file of job ids"),
     ("import", "missing argument 'files'; see `cognition import --help`"),
     ("subtitles nope", "no such command 'nope'; see `cognition subtitles --help`"),
     ("subtitles fetch --nope", "see `cognition subtitles fetch --help`"),
@@ -652,8 +667,8 @@ def test_help_names_every_command_and_fits(cli: Cli) -> None:
 
 
 STRICT = {
-    "run": "Exit with 1 if jobs were quarantined, rejected, not answered.",
-    "import": "Exit with 1 if jobs were quarantined, rejected, not answered.",
+    "run": "Exit with 1 if jobs were quarantined, rejected, expired, not answered.",
+    "import": "Exit with 1 if jobs were quarantined, rejected, expired, not answered.",
     "replay": "Exit with 1 if parts stay in quarantine or jobs were not found.",
     "subtitles fetch": "Exit with 1 if a file was not archived.",
     "verify": "Exit with 1 if a row was too long to compare.",

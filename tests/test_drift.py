@@ -248,8 +248,10 @@ def test_verify_finds_each_loss(
     table, lose, place = LOSSES[name]
     read = lake.read_rows
 
-    def without(storage: Storage, commit: lake.Commit, file: lake.CommittedFile) -> pa.Table:
-        rows = read(storage, commit, file)
+    def without(
+        storage: Storage, commit: lake.Commit, file: lake.CommittedFile, **how: Any
+    ) -> pa.Table:
+        rows = read(storage, commit, file, **how)
         return lose(rows) if file.table == table else rows
 
     monkeypatch.setattr(lake, "read_rows", without)

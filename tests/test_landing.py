@@ -15,7 +15,7 @@ from lake_kit import NOON, Landing, child_environment, lake_of, new_home, titled
 
 from sandbox import Sandbox
 from sandbox.faults import Fault, Faults
-from transforms import landing, pipeline, raw
+from transforms import landing, ledger, pipeline, raw
 from transforms.errors import ConfigurationError, RetryableError, SourceRefusedError
 from transforms.lake import open_lake
 from transforms.landing import Tally, final_replies, status_of
@@ -328,19 +328,29 @@ def _ingest(settings: Settings, service: Sandbox, **environment: str) -> subproc
     )
 
 
+def _ask_for_the_rest(settings: Settings, service: Sandbox) -> None:
+    """Runs again and sees that each job is asked for once, unless it has landed."""
+    landed, before = set(_held(settings)), service.calls
+    asked = set(ledger.read_ledger(lake_of(settings))) - landed
+    batch = sorted(asked | landed)
+    assert pipeline.query_batch(settings, _source(service), batch).queried == len(asked)
+    assert service.calls - before == dict.fromkeys(asked, 1)
+
+
 def test_killed_it_keeps_what_was_flushed(tmp_path: Path) -> None:
-    """After kill -9 the answers older than the flush are in raw, and only the rest is pending."""
+    """After kill -9 answers older than the flush are in raw; the next run asks for the rest."""
     settings = Settings(home=tmp_path)
     slow = Faults(plan={"slow": [Fault.HANG]}, hang_seconds=60)
     replies = {"a": SUCCESS, "b": SUCCESS}
     with Sandbox(jobs=0, replies=replies, faults=slow) as service:
         _know(settings, "a", "b", "slow")
         with _ingest(settings, service, COGNITION_FLUSH_SECONDS="0") as run:
-            _wait_until(lambda: len(_held(settings)) == 2)
+            _wait_until(lambda: len(_held(settings)) == 2 and service.calls["slow"] == 1)
             run.kill()
             run.communicate(timeout=60)
-    assert run.returncode == -signal.SIGKILL
-    assert pipeline.pending_batches(settings, size=9) == [["slow"]]
+        assert run.returncode == -signal.SIGKILL
+        assert pipeline.pending_batches(settings, size=9) == [["slow"]]
+        _ask_for_the_rest(settings, service)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +359,7 @@ def test_killed_it_keeps_what_was_flushed(tmp_path: Path) -> None:
 def test_told_to_stop_it_keeps_every_answer(
     tmp_path: Path, sign: signal.Signals, code: int
 ) -> None:
-    """SIGTERM ends like Ctrl-C: answers not yet written are, one line, and its own exit code."""
+    """SIGTERM ends like Ctrl-C: answers not yet written are; the next run asks for the rest."""
     settings = Settings(home=tmp_path)
     slow = Faults(plan={"slow": [Fault.HANG]}, hang_seconds=60)
     replies = dict.fromkeys("abc", SUCCESS)
@@ -360,7 +370,8 @@ def test_told_to_stop_it_keeps_every_answer(
             _wait_until(lambda: service.calls["slow"] == 1)
             os.kill(run.pid, sign)
             _, err = run.communicate(timeout=60)
-    assert run.returncode == code
-    assert err.splitlines()[-1].startswith("error: stopped;")
-    assert "Traceback" not in err
-    assert {"a", "b"} <= set(_held(settings)) <= {"a", "b", "c"}
+        assert run.returncode == code
+        assert err.splitlines()[-1].startswith("error: stopped;")
+        assert "Traceback" not in err
+        assert {"a", "b"} <= set(_held(settings)) <= {"a", "b", "c"}
+        _ask_for_the_rest(settings, service)

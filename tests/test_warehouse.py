@@ -42,6 +42,7 @@ from transforms.warehouse import (
     published_batches,
     query_published,
 )
+from transforms.warehouse import insert as inserting
 from transforms.warehouse import load as loading
 from transforms.warehouse.build import BUILD
 from transforms.warehouse.duck import QueryError, WarehouseLockedError, connect, fetch, wal_of
@@ -284,7 +285,7 @@ def test_an_insert_that_loses_rows_rolls_back(
         rows = honest(connection, sql, *given)
         return [(0,)] if sql.startswith('INSERT INTO "asr_segments"') else rows
 
-    monkeypatch.setattr(loading, "fetch", short)
+    monkeypatch.setattr(inserting, "fetch", short)
     with pytest.raises(LoadError, match="1 rows gave"):
         load_batches(storage, contracts, home)
     assert ask_build(home, "SELECT count(*) FROM jobs") == [(0,)]
@@ -316,7 +317,7 @@ def test_a_lack_of_disk_or_memory_is_not_the_batchs_fault(  # noqa: PLR0913, PLR
         return honest(connection, sql, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loading, "fetch", lacking)
+        patch.setattr(inserting, "fetch", lacking)
         with pytest.raises(BuildWriteError, match=remedy) as caught:
             load_batches(storage, contracts, home)
     first = str(error).splitlines()[0]
@@ -595,11 +596,12 @@ def test_a_connection_of_this_process_is_told_apart(
 DIES = """
 import os, signal, sys
 from pathlib import Path
+from transforms.warehouse import insert as inserting
 from transforms.warehouse import load as loading
 from transforms.contract import load_contracts
 from transforms.lake import open_lake
 
-honest = loading._insert_table
+honest = inserting.insert_table
 
 def insert(connection, table, rows, place, links=()):
     if (table, rows["job_id"][0].as_py() if "job_id" in rows.column_names else "") == (
@@ -608,7 +610,7 @@ def insert(connection, table, rows, place, links=()):
         os.kill(os.getpid(), signal.SIGKILL)
     honest(connection, table, rows, place, links)
 
-loading._insert_table = insert
+inserting.insert_table = insert
 loading.load_batches(open_lake(sys.argv[1]), load_contracts(), Path(sys.argv[2]))
 """
 

@@ -20,6 +20,8 @@ from filelock import FileLock
 from transforms import lake, raw
 from transforms.batch import FLATTEN_VERSION, FlattenedBatch, flatten_raw
 from transforms.contract import Contracts
+from transforms.merged.marker import PREFIX, list_ids
+from transforms.merged.swap import dissolve, month_lock, without_batch
 from transforms.reports import FlattenReport
 from transforms.storage import LOCKS, Storage, name_of, sha256_of
 from transforms.subtitles import archive
@@ -68,12 +70,13 @@ def make_plan(storage: Storage, contracts: Contracts) -> Plan:
     """Compares what raw says with what is committed; reads no reply."""
     # Listed before raw: so a batch that is just being made is found there, and is no orphan.
     written = lake.list_tables(storage)
+    merged = {f"{PREFIX}{each}" for each in list_ids(storage)}
     index = raw.read_index(storage)
     inputs = _wanted_inputs(storage, contracts, index)
     commits = lake.read_commits(storage)
     stale = tuple(path for path, wanted in inputs.items() if not _made(commits, path, wanted))
     gone = tuple(c for c in commits.values() if c.inputs["raw_file"] not in inputs)
-    orphans = _orphans(written, {*commits, *map(name_of, inputs)})
+    orphans = _orphans(written, {*commits, *map(name_of, inputs), *merged})
     unchanged = len(inputs) - len(stale)
     return Plan(inputs, stale, gone + orphans, unchanged, index, commits)
 
@@ -142,10 +145,31 @@ def write_batch(storage: Storage, made: MadeBatch) -> None:
     The older one's marker goes first, so a crash leaves a batch that `cognition flatten` makes.
     """
     commit = made.commit
-    lake.clear(storage, month_of(commit.inputs["raw_file"]), commit.batch_id)
+    month = month_of(commit.inputs["raw_file"])
+    with without_batch(storage, month, commit.batch_id):
+        lake.clear(storage, month, commit.batch_id)
     for file, content in zip(commit.files, made.contents, strict=True):
         lake.write_content(storage, file, content)
     lake.write_commit(storage, commit)
+
+
+def retract(storage: Storage, commit: lake.Commit) -> None:
+    """Removes a batch, or files that belong to none."""
+    if not commit.inputs:
+        lake.retract(storage, commit)
+        return
+    with without_batch(storage, month_of(commit.inputs["raw_file"]), commit.batch_id):
+        lake.retract(storage, commit)
+
+
+def dissolve_stale(storage: Storage, plan: Plan) -> None:
+    """Undoes the compactions that hold a batch which is to be made again."""
+    months: dict[str, list[str]] = {}
+    for raw_file in plan.stale:
+        months.setdefault(month_of(raw_file), []).append(name_of(raw_file))
+    for month, batches in months.items():
+        with month_lock(storage, month):
+            dissolve(storage, month, batches)
 
 
 def unsettled_batches(

@@ -25,8 +25,13 @@ from transforms.json_text import (
     without_strings,
     write_json,
 )
+from transforms.plain import plain
 from transforms.reply_shape import ReplyShape, read_shape
 from transforms.validate import examine, unknown_keys
+
+EXPIRED = "cognition:Expired"
+"""`error_code` in raw of a reply that is not final and landed all the same, its job's time with the
+service being over. No code of the service holds a colon."""
 
 USAGES = "usages"
 """Table of what a job was charged for, and where findings say their row would have gone."""
@@ -83,7 +88,7 @@ def read_reply(
     Args:
         body: The exact reply.
         http_status: Its HTTP status, or None for a saved reply.
-        error_code: The service's error code as the source saw it, or None.
+        error_code: The service's error code as the source saw it, `EXPIRED`, or None.
         gate: Validators of the reply schema.
     """
     try:
@@ -102,7 +107,8 @@ def read_reply(
     code = error_code or shape.reply.get("Code")
     if code and shape.reply.get("JobStatus") is None:
         return _read_error(shape, str(code), http_status, body)
-    return _read_job(shape, _facts(shape.reply), gate)
+    read = _read_job(shape, _facts(shape.reply), gate)
+    return _as_expired(read) if error_code == EXPIRED else read
 
 
 def results_pointer(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -163,6 +169,15 @@ def _read_job(shape: ReplyShape, facts: Envelope, gate: Gate) -> Envelope:
         return _with_reason(facts, shape, gate)
     of_results = [finding for finding in findings if finding.table_name != USAGES]
     return _with_items(facts, kept.get("Results"), shape, of_results)
+
+
+def _as_expired(envelope: Envelope) -> Envelope:
+    """Returns a readable reply, with what results it has, as the last of its job."""
+    if envelope.state != "loaded":
+        return envelope
+    status = plain(envelope.job_status or "")
+    reason = f"no final answer in the retention period; the last JobStatus was {status}"
+    return replace(envelope, state="expired", reason=reason)
 
 
 def _with_items(

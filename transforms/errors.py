@@ -39,6 +39,10 @@ class LakeUnreachableError(RetryableError):
     """The object store of the lake did not answer, or not us."""
 
 
+class SourceUnavailableError(RetryableError):
+    """The service throttled or failed call after call: the run ended, what was answered landed."""
+
+
 class RejectedJobError(CognitionError):
     """The service will never answer this job: unknown or expired. It is recorded; the run goes on.
 

@@ -10,6 +10,7 @@ import dataclasses
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.errors import ConfigurationError, LakeFormatError, RetryableError
+from transforms.merged import marker as compactions
+from transforms.merged import rows as merged
 from transforms.storage import STAGING, Storage, name_of, sha256_of, without_secrets
 
 FORMAT = 1
@@ -25,9 +28,11 @@ FORMAT_FILE = "lake.json"
 MARKERS = "batches"
 TABLES = "tables"
 ROW_GROUP_ROWS = 256 * 1024
-_TABLE_FILE = re.compile(  # a batch is named by `raw.write_raw`
-    rf"{TABLES}/[^/]+/month=\d{{4}}-\d{{2}}/\d{{8}}T\d{{6}}-[0-9a-f]{{12}}\.parquet"
-)
+MOVES = 3
+"""How often rows are looked for again that were moved just then."""
+_BATCH = r"\d{8}T\d{6}-[0-9a-f]{12}"  # named by `raw.write_raw`
+_MERGED = compactions.PREFIX + compactions.ID
+_TABLE_FILE = re.compile(rf"{TABLES}/[^/]+/month=\d{{4}}-\d{{2}}/({_BATCH}|{_MERGED})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +138,25 @@ def encode_parquet(path: str, table: pa.Table) -> tuple[CommittedFile, pa.Buffer
 
     Only text is dictionary-encoded: measured numbers rarely repeat, and looking costs time.
     """
-    text = [f.name for f in table.schema if pa.types.is_string(f.type)]
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        use_dictionary=text,
-        write_page_index=True,
-        row_group_size=ROW_GROUP_ROWS,
-        sorting_columns=_sorting(table.schema),
-    )
+    with parquet_writer(sink, table.schema) as writer:
+        writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
     content = sink.getvalue()
     name, digest = path.split("/")[1], sha256_of(content)
     return CommittedFile(name, path, table.num_rows, content.size, digest), content
+
+
+def parquet_writer(sink: pa.NativeFile, schema: pa.Schema) -> pq.ParquetWriter:
+    """Returns what writes every Parquet file of the lake's tables; see `encode_parquet`."""
+    text = [field.name for field in schema if pa.types.is_string(field.type)]
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        use_dictionary=text,
+        write_page_index=True,
+        sorting_columns=_sorting(schema),
+    )
 
 
 def table_path(table: str, month: str, batch_id: str) -> str:
@@ -191,25 +201,25 @@ def read_rows(
     commit: Commit | None,
     file: CommittedFile,
     columns: Sequence[str] | None = None,
+    *,
+    unmerged: merged.Unmerged | None = None,
 ) -> pa.Table:
     """Returns a committed file's rows, having checked that they are those committed.
 
     Args:
         storage: The lake.
         commit: The batch as read for this.
-        file: One of its files.
+        file: One of its files; where it was compacted, its rows lie in a merged one.
         columns: What to read; default: all.
+        unmerged: Keeps what was read of merged files; to read one batch after the other with.
 
     Raises:
         LakeFormatError: The file is missing or damaged.
         RetryableError: Its batch was made again since its commit was read.
     """
-    try:
-        content = storage.read(file.path)
-    except FileNotFoundError:
-        content = None
-    if content is not None and sha256_of(content) == file.sha256:
-        return pq.ParquetFile(pa.BufferReader(content)).read(columns)
+    rows = find_rows(storage, commit, file, columns, unmerged=unmerged)
+    if rows is not None:
+        return rows
     batch_id = name_of(file.path)
     if read_commit(storage, batch_id) != commit:
         raise RetryableError(f"batch {batch_id} is just being made again: try again")
@@ -217,6 +227,50 @@ def read_rows(
         f"{file.path} is not the committed file: delete {marker_path(batch_id)} and run "
         "`cognition flatten` to make it again"
     )
+
+
+def find_rows(
+    storage: Storage,
+    commit: Commit | None,
+    file: CommittedFile,
+    columns: Sequence[str] | None = None,
+    *,
+    unmerged: merged.Unmerged | None = None,
+) -> pa.Table | None:
+    """Returns a committed file's rows, or None where they are not to be found as committed.
+
+    They may be moved to a merged file, or back, while they are looked for.
+
+    Raises:
+        LakeFormatError: A merged file is damaged.
+    """
+    month, batch_id = file.path.split("/")[2].removeprefix("month="), name_of(file.path)
+    commit_id = commit.commit_id if commit is not None else ""
+    holder = unmerged.holder(batch_id, commit_id) if unmerged is not None else None
+    for _ in range(MOVES):
+        if holder is None and (rows := _read_own(storage, file, columns)) is not None:
+            return rows
+        found = [holder] if holder else compactions.holders(storage, month, batch_id, commit_id)
+        for each in found:
+            with suppress(merged.MovedError):
+                if unmerged is not None:
+                    return unmerged.rows_of(each, batch_id, file.table, columns)
+                return merged.rows_of(storage, each, batch_id, file.table, columns)
+        holder = None
+    return None
+
+
+def _read_own(
+    storage: Storage, file: CommittedFile, columns: Sequence[str] | None
+) -> pa.Table | None:
+    """Returns the rows in a batch's own file, or None where that is not there as committed."""
+    try:
+        content = storage.read(file.path)
+    except FileNotFoundError:
+        return None
+    if sha256_of(content) != file.sha256:
+        return None
+    return pq.ParquetFile(pa.BufferReader(content)).read(columns)
 
 
 def retract(storage: Storage, commit: Commit) -> None:

@@ -7,25 +7,32 @@ is the wrong one, and no job may be closed over it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from transforms import raw
-from transforms.errors import SourceRefusedError
+from transforms.envelope import EXPIRED
+from transforms.errors import SourceRefusedError, SourceUnavailableError
+from transforms.expiry import Retention
 from transforms.plain import plain
 from transforms.reports import IngestReport, Progress
 from transforms.settings import Settings, SourceSettings
 from transforms.source import (
     CognitionSource,
+    QueryPace,
     Reply,
+    SharedPace,
     Unanswered,
+    account_name,
     endpoint_of,
     is_final,
     readable_code,
     reply_status,
 )
-from transforms.storage import Storage
+from transforms.storage import LOCKS, Storage
 
 REJECTED = "Rejected"
 MALFORMED = "Malformed"
@@ -33,6 +40,8 @@ DOUBTFUL_REJECTIONS = 10
 """So many rejected jobs and none with a JobStatus are a wrong region, not lost jobs."""
 
 _HTTP_ERRORS = 400
+_NO_TIMES: Final[Mapping[str, datetime]] = MappingProxyType({})
+_FOR_EVER: Final = Retention(0)
 
 
 class Place(NamedTuple):
@@ -50,15 +59,19 @@ class Tally:
         by_status: Replies by JobStatus; `Rejected` and `Malformed` for those without one.
         error_codes: Error replies by code.
         landed: Final replies handed on.
+        expired: Of these, replies that landed because their job's time is over.
         unanswered: Jobs whose retries were used up.
         reason: Why the last of them was not answered.
+        stopped: Why the run ended early, or None.
     """
 
     by_status: Counter[str] = field(default_factory=Counter)
     error_codes: Counter[str] = field(default_factory=Counter)
     landed: int = 0
+    expired: int = 0
     unanswered: int = 0
     reason: str | None = None
+    stopped: str | None = None
 
     @property
     def knows_a_job(self) -> bool:
@@ -66,29 +79,48 @@ class Tally:
         return bool(self.by_status.keys() - {REJECTED, MALFORMED})
 
 
-def land_answers(
+def land_answers(  # noqa: PLR0913 - whom to ask for what, where to land it, and whom to tell
     storage: Storage,
     settings: Settings,
     source_settings: SourceSettings,
     job_ids: Sequence[str],
     progress: Progress,
+    *,
+    known_since: Mapping[str, datetime] = _NO_TIMES,
 ) -> IngestReport:
     """Asks the service for some jobs and lands the final replies.
+
+    A job older than the retention period is recorded as expired if its answer is not final.
+
+    Args:
+        storage: The lake.
+        settings: How replies are batched, and how long the service keeps results.
+        source_settings: How to reach the service.
+        job_ids: The jobs, each once.
+        progress: Told how many were answered.
+        known_since: Since when jobs are known, naive UTC.
+
+    Returns:
+        What was answered, also where the service stopped answering: then with `stopped_reason`.
 
     Raises:
         FatalError: The service refused us, or rejected job after job and knows none. What it
             answered before is landed, but for rejections nobody could believe.
     """
     tally, place = Tally(), Place(source_settings.region, endpoint_of(source_settings))
+    retention = Retention(settings.retention_days, known_since)
     progress("source", 0, len(job_ids))
-    with CognitionSource(source_settings) as source:
-        answers = _told(source.query_all(job_ids), progress, len(job_ids))
-        replies = final_replies(answers, tally, place)
+    with CognitionSource(source_settings, pace_of(storage, source_settings)) as source:
+        asked = _until_stopped(source.query_all(job_ids), tally)
+        answers = _told(asked, progress, len(job_ids))
+        replies = final_replies(answers, tally, place, retention)
         written = raw.write_raw(
             storage, replies, settings.batch_bytes, flush_seconds=settings.flush_seconds
         )
         files = tuple(written)
         counters = source.counters
+    if tally.stopped is not None:
+        tally.unanswered = len(job_ids) - sum(tally.by_status.values())
     return IngestReport(
         known=len(job_ids),
         pending=len(job_ids),
@@ -104,11 +136,28 @@ def land_answers(
         error_codes=dict(tally.error_codes),
         region=place.region,
         endpoint=place.host,
+        expired=tally.expired,
+        stopped_reason=tally.stopped,
     )
 
 
+def pace_of(storage: Storage, settings: SourceSettings) -> QueryPace:
+    """Returns the pace of queries: one for all processes that can see a file in common.
+
+    That file is `COGNITION_PACE_FILE`, else one in the staging of a local lake. A lake in an object
+    store has none: then each process has its own pace.
+    """
+    file = settings.pace_file
+    if file is None and storage.local is not None:
+        file = storage.local / LOCKS / f"pace-{account_name(settings)}"
+    return QueryPace(settings.queries_per_second, shared=SharedPace(file) if file else None)
+
+
 def final_replies(
-    answers: Iterable[Reply | Unanswered], tally: Tally, place: Place
+    answers: Iterable[Reply | Unanswered],
+    tally: Tally,
+    place: Place,
+    retention: Retention = _FOR_EVER,
 ) -> Iterator[Reply | None]:
     """Yields the final replies, error replies last; None for an answer that does not land now.
 
@@ -116,6 +165,7 @@ def final_replies(
         answers: What the service answered, as it comes.
         tally: Takes the counts.
         place: Whom we asked, for messages.
+        retention: When jobs end; of those that have, any reply is the last.
 
     Raises:
         SourceRefusedError: Ten jobs or more were rejected and none had a JobStatus.
@@ -123,13 +173,17 @@ def final_replies(
     held: list[Reply] = []
     try:
         for answer in answers:
-            yield _sort(answer, tally, held)
+            yield _sort(answer, tally, held, retention)
     except (Exception, KeyboardInterrupt):
         if tally.knows_a_job:
             yield from _let_go(held, tally)
         raise
-    if len(held) >= DOUBTFUL_REJECTIONS and not tally.knows_a_job:
-        raise _wrong_place(tally, place)
+    if not tally.knows_a_job:
+        if tally.stopped is not None:
+            _forget(held, tally)
+            return
+        if len(held) >= DOUBTFUL_REJECTIONS:
+            raise _wrong_place(tally, place)
     yield from _let_go(held, tally)
 
 
@@ -144,7 +198,9 @@ def status_of(reply: Reply) -> str:
     return REJECTED if (reply.http_status or 0) >= _HTTP_ERRORS else MALFORMED
 
 
-def _sort(answer: Reply | Unanswered, tally: Tally, held: list[Reply]) -> Reply | None:
+def _sort(
+    answer: Reply | Unanswered, tally: Tally, held: list[Reply], retention: Retention
+) -> Reply | None:
     """Counts an answer; returns it if it lands now."""
     if isinstance(answer, Unanswered):
         tally.unanswered += 1
@@ -156,7 +212,10 @@ def _sort(answer: Reply | Unanswered, tally: Tally, held: list[Reply]) -> Reply 
         held.append(answer)
         return None
     if not is_final(answer.body):
-        return None
+        if not retention.has_ended(answer.job_id, answer.queried_at):
+            return None
+        tally.expired += 1
+        answer = replace(answer, error_code=EXPIRED)
     tally.landed += 1
     return answer
 
@@ -165,6 +224,22 @@ def _let_go(held: Sequence[Reply], tally: Tally) -> Iterator[Reply]:
     for reply in held:
         tally.landed += 1
         yield reply
+
+
+def _forget(held: Sequence[Reply], tally: Tally) -> None:
+    """Takes back rejections that a run which was stopped could not confirm."""
+    tally.by_status -= Counter(status_of(reply) for reply in held)
+    tally.error_codes.clear()
+
+
+def _until_stopped(
+    answers: Iterable[Reply | Unanswered], tally: Tally
+) -> Iterator[Reply | Unanswered]:
+    """Ends with the last answer where the service stops answering."""
+    try:
+        yield from answers
+    except SourceUnavailableError as error:
+        tally.stopped = str(error)
 
 
 def _wrong_place(tally: Tally, place: Place) -> SourceRefusedError:

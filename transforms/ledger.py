@@ -8,9 +8,11 @@ no final reply of it; nothing else is remembered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import orjson
 import pyarrow as pa
@@ -29,6 +31,9 @@ from transforms.storage import Storage
 
 FOLDER = "ledger"
 ID_LIMIT = 256
+_READINGS = 3
+
+Read = TypeVar("Read")
 
 
 def read_ledger(storage: Storage) -> list[str]:
@@ -51,15 +56,20 @@ def read_jobs(storage: Storage) -> dict[str, datetime]:
     Raises:
         ConfigurationError: As of `read_ledger`.
     """
-    known: dict[str, datetime] = {}
     _refuse_dangling(storage)
-    for path, written in storage.list_written(FOLDER).items():
-        if _is_hidden(path):
-            continue
-        for job, submitted in _read(path, storage.read(path)):
-            since = min(written, submitted or written)
-            known[job] = min(since, known.get(job, since))
-    return known
+    return while_merged(lambda: _read_jobs(storage))
+
+
+def while_merged(read: Callable[[], Read]) -> Read:
+    """Returns what `read` reads of the ledger, begun anew where files were merged meanwhile.
+
+    Raises:
+        FileNotFoundError: A file is listed and cannot be found, again and again.
+    """
+    for _ in range(_READINGS - 1):
+        with suppress(FileNotFoundError):  # merged into another since it was listed
+            return read()
+    return read()
 
 
 def append(
@@ -145,6 +155,17 @@ def is_job_id(text: str) -> bool:
     begins with the `#` of a comment.
     """
     return 0 < len(text) <= ID_LIMIT and text.isprintable() and " " not in text and text[0] != "#"
+
+
+def _read_jobs(storage: Storage) -> dict[str, datetime]:
+    known: dict[str, datetime] = {}
+    for path, written in storage.list_written(FOLDER).items():
+        if _is_hidden(path):
+            continue
+        for job, submitted in _read(path, storage.read(path)):
+            since = min(written, submitted or written)
+            known[job] = min(since, known.get(job, since))
+    return known
 
 
 def _is_hidden(path: str) -> bool:

@@ -12,17 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
+import pyarrow as pa
+
 from transforms import kept_tables, lake
 from transforms.commit import (
     MadeBatch,
     Plan,
     make_batch,
     make_plan,
+    retract,
     settled_inputs,
     write_batch,
 )
 from transforms.contract import Contracts
 from transforms.difference import differ, difference_of
+from transforms.merged.rows import Unmerged
 from transforms.reports import Progress, ReplayReport, TableDifference, no_progress
 from transforms.selection import Selection, lock_unless_dry, select, type_names, wire_names
 from transforms.storage import Storage, name_of
@@ -76,9 +80,9 @@ def replay(  # noqa: PLR0913 - what to do, how, and whom to tell
                 commit, None, {f.table: TableDifference(removed=f.rows) for f in commit.files}
             )
             if not dry_run:
-                lake.retract(storage, commit)
-        with differ() as connection:
-            again = _Again(storage, contracts, plan, max_blob_bytes, dry_run, connection)
+                retract(storage, commit)
+        with differ() as connection, Unmerged(storage) as unmerged:
+            again = _Again(storage, contracts, plan, max_blob_bytes, dry_run, connection, unmerged)
             for done, raw_file in enumerate(work):
                 progress("replay", done, len(work))
                 tally.add(*again.make(raw_file))
@@ -140,6 +144,7 @@ class _Again:
     max_blob_bytes: int
     dry_run: bool
     connection: Connection
+    unmerged: Unmerged
 
     def make(
         self, raw_file: str
@@ -171,13 +176,16 @@ class _Again:
         after = {file.table: file for file in made.commit.files}
         found = {}
         for name in before.keys() | after.keys():
-            old = lake.read_rows(self.storage, older, before[name]) if name in before else None
+            old = None if name not in before else self._rows(older, before[name])
             if name not in self.contracts.tables:
                 found[name] = TableDifference(removed=before[name].rows)
             elif before.get(name) != after.get(name):
                 table, new = self.contracts.tables[name], made.flattened.tables.get(name)
                 found[name] = difference_of(self.connection, table, old, new)
         return found
+
+    def _rows(self, older: lake.Commit | None, file: lake.CommittedFile) -> pa.Table:
+        return lake.read_rows(self.storage, older, file, unmerged=self.unmerged)
 
 
 def _moved(plan: Plan, raw_file: str) -> bool:

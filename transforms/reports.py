@@ -22,13 +22,16 @@ class IngestReport:
         pending: Of these, without a final reply before this run.
         by_status: Replies by JobStatus; `Rejected` and `Malformed` for those without one.
         landed: Final replies written to raw.
-        unanswered: Jobs whose retries were used up; they stay pending.
+        expired: Of these, replies that are not final, of jobs whose time with the service is over.
+        unanswered: Jobs whose retries were used up, or that a stopped run did not get to; they
+            stay pending.
         unanswered_reason: Why the last of them was not answered, or None.
         calls: Calls over the wire, retries among them.
         raw_files: Files written, relative to the lake.
         error_codes: Error replies by code.
         region: Region that was asked.
         endpoint: Host that was asked.
+        stopped_reason: Why the run ended early, with the remedy, or None.
     """
 
     known: int
@@ -45,6 +48,38 @@ class IngestReport:
     error_codes: dict[str, int] = field(default_factory=dict)
     region: str = ""
     endpoint: str = ""
+    expired: int = 0
+    stopped_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiringJob:
+    """A pending job: since when it is known, and when its results may be gone, ISO 8601 UTC."""
+
+    job_id: str
+    known_since: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryReport:
+    """Which pending jobs are about to be lost.
+
+    Attributes:
+        pending: Jobs without a final reply.
+        expiring: Of these, jobs that expire within the days of warning.
+        first_expires_at: When the first of those expires, ISO 8601 UTC, or None.
+        expiring_jobs: The first hundred of them, the next to expire first.
+        expired: Pending jobs that are past their time: asked for once more, then recorded.
+        expired_jobs: The first hundred of those.
+    """
+
+    pending: int = 0
+    expiring: int = 0
+    first_expires_at: str | None = None
+    expiring_jobs: tuple[ExpiringJob, ...] = ()
+    expired: int = 0
+    expired_jobs: tuple[ExpiringJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +324,7 @@ class Status:
     """Where everything stands.
 
     Attributes:
-        jobs: Jobs by state (`loaded`, `failed`, `rejected`, `quarantined`).
+        jobs: Jobs by state (`loaded`, `failed`, `rejected`, `expired`, `quarantined`).
         stale_batches: Raw files whose batch is absent or out of date.
         quarantine: Quarantined parts by reason.
         published: Path of the published warehouse, or None.
@@ -298,6 +333,9 @@ class Status:
             of them where it cannot be read.
         lag_seconds: Age of the oldest final reply that is not published, or 0.
         schemas_error: Why the lake cannot be flattened with these schemas, or None.
+        expiring: Pending jobs that expire within the days of warning.
+        first_expires_at: When the first of those expires, ISO 8601 UTC, or None.
+        expired: Pending jobs past the retention period: asked for once more, then recorded.
     """
 
     known: int
@@ -318,3 +356,6 @@ class Status:
     newest_reply: str | None
     lag_seconds: float
     schemas_error: str | None = None
+    expiring: int = 0
+    first_expires_at: str | None = None
+    expired: int = 0

@@ -12,6 +12,7 @@ from transforms import lake
 from transforms.commit import Plan, batch_lock
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
+from transforms.merged.rows import Unmerged
 from transforms.plain import near, plain
 from transforms.storage import Storage, name_of
 
@@ -128,46 +129,51 @@ def select(
     """
     batches: set[str] = set()
     missing, count, committed = dict.fromkeys(selection.jobs), 0, 0
-    for batch_id in sorted({*plan.commits, *map(name_of, plan.inputs)}):
-        with lock_unless_dry(storage, batch_id, dry_run=dry_run):
-            commit = lake.read_commit(storage, batch_id)
-            if commit is None:
-                continue
-            found, held = _selected_jobs(storage, commit, selection, names)
-        committed += 1
-        for job in missing.keys() & held:
-            del missing[job]
-        count += len(found)
-        batches |= {batch_id} if found else set()
+    with Unmerged(storage) as unmerged:
+        for batch_id in sorted({*plan.commits, *map(name_of, plan.inputs)}):
+            with lock_unless_dry(storage, batch_id, dry_run=dry_run):
+                commit = lake.read_commit(storage, batch_id)
+                if commit is None:
+                    continue
+                found, held = _selected_jobs(storage, commit, selection, names, unmerged)
+            committed += 1
+            for job in missing.keys() & held:
+                del missing[job]
+            count += len(found)
+            batches |= {batch_id} if found else set()
     if not committed:
         raise ConfigurationError("no batch is committed yet: run `cognition flatten` first")
     return Selected(frozenset(batches), count, tuple(missing))
 
 
 def _selected_jobs(
-    storage: Storage, commit: lake.Commit, selection: Selection, names: frozenset[str]
+    storage: Storage,
+    commit: lake.Commit,
+    selection: Selection,
+    names: frozenset[str],
+    unmerged: Unmerged,
 ) -> tuple[set[str], set[str]]:
     """Returns the selected jobs of a batch, and all of them."""
-    rows = _values(storage, commit, "jobs", "job_id", "queried_at")
+    rows = _values(storage, commit, unmerged, "jobs", "job_id", "queried_at")
     held = {job for job, _ in rows}
     found = {job for job, at in rows if selection.since is None or at >= selection.since}
     if selection.jobs:
         found &= set(selection.jobs)
     if found and selection.quarantined:
-        parts = _values(storage, commit, "quarantine", "job_id", "type")
+        parts = _values(storage, commit, unmerged, "quarantine", "job_id", "type")
         found &= {job for job, kind in parts if not names or kind in names}
     elif found and names:
-        results = _values(storage, commit, "results", "job_id", "type")
+        results = _values(storage, commit, unmerged, "results", "job_id", "type")
         found &= {job for job, kind in results if kind in names}
     return found, held
 
 
 def _values(
-    storage: Storage, commit: lake.Commit, table: str, *columns: str
+    storage: Storage, commit: lake.Commit, unmerged: Unmerged, table: str, *columns: str
 ) -> list[tuple[Any, ...]]:
     """Returns some columns of a table of a batch, row by row."""
     files = [file for file in commit.files if file.table == table]
-    rows = [lake.read_rows(storage, commit, file, columns) for file in files]
+    rows = [lake.read_rows(storage, commit, file, columns, unmerged=unmerged) for file in files]
     return [row for each in rows for row in zip(*(c.to_pylist() for c in each), strict=True)]
 
 

@@ -51,6 +51,16 @@ class SourceSettings(BaseSettings):
     read_timeout_seconds: float = Field(60.0, gt=0, le=HOUR, allow_inf_nan=False)
     max_attempts: int = Field(5, ge=1, le=20, description="Calls per job, then left pending.")
     max_backoff_seconds: float = Field(30.0, gt=0, le=HOUR, allow_inf_nan=False)
+    failures_to_stop: int = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="So many throttled calls or failing jobs in a row end a run.",
+    )
+    pace_file: Path | None = Field(
+        None,
+        description="File by which processes share the rate; default: in a local lake's staging.",
+    )
 
 
 class Settings(BaseSettings):
@@ -82,7 +92,30 @@ class Settings(BaseSettings):
         60.0, gt=0, le=HOUR, allow_inf_nan=False, description="Time for one file, redirects too."
     )
     subtitle_concurrency: int = Field(4, ge=1, le=32, description="Files fetched at once.")
+    retention_days: int = Field(
+        180, ge=1, le=36_500, description="Days the service keeps a job's results."
+    )
+    expiry_warning_days: int = Field(
+        30, ge=0, le=36_500, description="So many days ahead, jobs about to expire are told of."
+    )
+    compact_bytes: int = Field(
+        128 * MIB, ge=1, description="Size that merged files of the lake grow to."
+    )
     keep_versions: int = Field(3, ge=1, description="Published warehouse versions to keep.")
+    ledger_sql: str | None = Field(
+        None, description="Query of new job ids, or a .sql file of it: job_id and watermark."
+    )
+    ledger_sql_conn_id: str | None = Field(None, description="Airflow connection it is sent to.")
+    ledger_sql_start: str | None = Field(
+        None, description="Watermark of the first reading; digits are a number, all else is text."
+    )
+    max_quarantine_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="If a greater share of jobs is in quarantine, nothing is published.",
+    )
 
     @property
     def lake_root(self) -> str:
@@ -93,3 +126,61 @@ class Settings(BaseSettings):
     def warehouse_dir(self) -> Path:
         """Returns the folder that holds `warehouse.duckdb`."""
         return self.warehouse or self.home / "warehouse"
+
+
+class MessageSettings(BaseSettings):
+    """Which completion messages are about cognition jobs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COGNITION_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    message_types: str = Field(
+        "smarttag MediaAiAnalysisComplete",
+        description="Type or EventType of messages whose JobId enters the ledger, by space.",
+    )
+
+    @property
+    def counted_types(self) -> frozenset[str]:
+        """Returns the types that count, case-folded."""
+        return frozenset(self.message_types.replace(",", " ").casefold().split())
+
+
+class QueueSettings(MessageSettings):
+    """The Message Service queue that completion messages come from."""
+
+    queue_endpoint: str | None = Field(
+        None, description="https://<account id>.mns.<region>.aliyuncs.com"
+    )
+    queue_name: str | None = None
+    queue_wait_seconds: int = Field(10, ge=0, le=30, description="Wait for a message to come.")
+    queue_timeout_seconds: float = Field(
+        10.0, gt=0, le=HOUR, allow_inf_nan=False, description="Silence beyond that wait."
+    )
+
+
+class CallbackSettings(MessageSettings):
+    """Who may call back over HTTP."""
+
+    callback_url: str | None = Field(
+        None, description="Callback address word for word as it is registered."
+    )
+    callback_key: SecretStr | None = Field(
+        None, description="Authentication key of the callback; two, by space, during a change."
+    )
+
+
+class RetrySettings(BaseSettings):
+    """When Airflow tries a failed task again; read while a DAG file is parsed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COGNITION_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    retry_delay_seconds: float = Field(
+        30.0,
+        ge=1,
+        le=600,
+        allow_inf_nan=False,
+        description="Wait before the first retry of a task; it doubles up to ten minutes.",
+    )

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from transforms import kept_tables, lake, ledger, raw
 from transforms.commit import make_plan
 from transforms.contract import Contracts, load_contracts
 from transforms.errors import CognitionError
+from transforms.expiry import expiry_of
+from transforms.merged.rows import Unmerged
 from transforms.reports import Status
 from transforms.settings import Settings
 from transforms.storage import Storage, name_of
@@ -26,7 +25,7 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         ConfigurationError: There is no lake yet.
     """
     storage = lake.open_lake(settings.lake_root)
-    known = ledger.read_ledger(storage)
+    known = ledger.read_jobs(storage)
     contracts = load_contracts(settings.schemas)
     plan = make_plan(storage, contracts)
     commits, newest = plan.commits, raw.newest_rows(plan.index)
@@ -39,9 +38,10 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
     waiting |= {name_of(path) for path in plan.stale}
     unpublished = [r.queried_at for r in newest.values() if name_of(r.raw_file) in waiting]
     latest = max((row.queried_at for row in newest.values()), default=None)
+    expiry = expiry_of(known, newest, settings, now=now)
     return Status(
         known=len(known),
-        pending=sum(job not in newest for job in known),
+        pending=expiry.pending,
         jobs=_count(storage, commits.values(), "jobs", "state"),
         raw_files=len(plan.inputs),
         raw_replies=len(plan.index),
@@ -58,6 +58,9 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         newest_reply=latest.isoformat() if latest else None,
         lag_seconds=_age(min(unpublished), now) if unpublished else 0.0,
         schemas_error=_schemas_error(storage, contracts),
+        expiring=expiry.expiring,
+        first_expires_at=expiry.first_expires_at,
+        expired=expiry.expired,
     )
 
 
@@ -96,9 +99,10 @@ def _count(
 ) -> dict[str, int]:
     """Counts the values of one column of a small table over all batches."""
     counts: Counter[str] = Counter()
-    for commit in commits:
-        for file in commit.files:
-            if file.table == table:
-                content = pa.BufferReader(storage.read(file.path))
-                counts.update(pq.read_table(content, columns=[column])[column].to_pylist())
+    with Unmerged(storage) as unmerged:
+        for commit in commits:
+            for file in commit.files:
+                if file.table == table:
+                    rows = lake.read_rows(storage, commit, file, [column], unmerged=unmerged)
+                    counts.update(rows[column].to_pylist())
     return dict(counts.most_common())

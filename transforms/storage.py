@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from transforms.errors import ConfigurationError, LakeUnreachableError
+from transforms.object_store import open_store
 
 STAGING = "staging"
 LOCKS = f"{STAGING}/locks"
@@ -53,7 +54,7 @@ class Storage:
             folder = Path(uri).absolute()
             return cls(pafs.LocalFileSystem(), str(folder), folder)
         try:
-            fs, root = pafs.FileSystem.from_uri(uri)
+            fs, root = open_store(uri)
         except (pa.ArrowException, OSError) as error:
             shown = without_secrets(uri)
             said = str(error).splitlines()[0] if shown == uri else "its options are wrong"
@@ -159,8 +160,10 @@ class Storage:
             staged.unlink(missing_ok=True)
         _fsync(target.parent)
 
-    def write_bytes(self, relative: str, content: bytes, *, replace: bool = True) -> None:
-        """Writes a small file whole; see `write`."""
+    def write_bytes(
+        self, relative: str, content: bytes | pa.Buffer, *, replace: bool = True
+    ) -> None:
+        """Writes a file whole; see `write`."""
         self.write(relative, lambda sink: sink.write(content) and None, replace=replace)
 
     def remove(self, relative: str) -> None:
@@ -171,6 +174,35 @@ class Storage:
             self.fs.delete_file(self.path(relative))
         if self.local is not None:
             _fsync((self.local / relative).parent)
+
+    def remove_all(self, relatives: Iterable[str]) -> None:
+        """Removes many files, for good before the next step; some may be gone already."""
+        folders = set()
+        for relative in relatives:
+            with self._explained(relative), contextlib.suppress(FileNotFoundError):
+                self.fs.delete_file(self.path(relative))
+                folders.add(PurePosixPath(relative).parent)
+        for folder in sorted(folders if self.local is not None else ()):
+            _fsync(Path(self.root) / folder)
+
+    def move_all(self, moves: Iterable[tuple[str, str]]) -> None:
+        """Gives files that were written whole other names, as `(from, to)`, for good.
+
+        An object store knows no renaming: there, a file is put again and then removed.
+        """
+        folders = set()
+        for source, target in moves:
+            if self.local is None:
+                self.write_bytes(target, self.read(source))
+                self.remove_all([source])
+                continue
+            place = self.local / target
+            folders.add(place.parent)
+            _make_folder(place.parent)
+            with self._explained(target):
+                (self.local / source).replace(place)
+        for folder in sorted(folders):
+            _fsync(folder)
 
     @contextlib.contextmanager
     def _explained(self, relative: str) -> Iterator[None]:
@@ -195,16 +227,21 @@ class Storage:
             file = error.filename or str(self.local / relative)
             raise OSError(error.errno, os.strerror(error.errno), file) from error
 
-    def clean_staging(self) -> None:
-        """Removes what writers that died have left in staging; files being written stay.
+    def abandoned(self) -> tuple[Path, ...]:
+        """Returns what writers that died have left in staging; files being written are not in it.
 
         A writer of this machine is dead when its process is; any is dead after a day.
         """
         if self.local is None:
-            return
-        for staged in (self.local / STAGING).glob("*@*"):
-            if _is_abandoned(staged):
-                staged.unlink(missing_ok=True)
+            return ()
+        return tuple(filter(_is_abandoned, (self.local / STAGING).glob("*@*")))
+
+    def clean_staging(self) -> int:
+        """Removes what writers that died have left in staging; returns how many files."""
+        found = self.abandoned()
+        for staged in found:
+            staged.unlink(missing_ok=True)
+        return len(found)
 
 
 def sha256_of(content: pa.Buffer | bytes) -> str:

@@ -24,6 +24,7 @@ from transforms.errors import ConfigurationError
 from transforms.findings import Path
 from transforms.json_text import read_exactly, read_json, to_pointer, write_json
 from transforms.kept_tables import require_compatible
+from transforms.merged.rows import Unmerged
 from transforms.reports import Progress, ResultDifference, VerifyReport, no_progress
 from transforms.storage import Storage
 from transforms.unflatten import FragmentCutError, Rebuilt, RowsMissingError, unflatten_batch
@@ -55,9 +56,10 @@ def verify_lake(
             f"{len(plan.stale) - 1} more raw files; run `cognition flatten` first"
         )
     found = VerifyReport()
-    for done, commit in enumerate(plan.commits.values()):
-        progress("verify", done, len(plan.commits))
-        found = found.plus(_verify_batch(storage, commit, contracts))
+    with Unmerged(storage) as unmerged:
+        for done, commit in enumerate(plan.commits.values()):
+            progress("verify", done, len(plan.commits))
+            found = found.plus(_verify_batch(storage, commit, contracts, unmerged))
     progress("verify", len(plan.commits), len(plan.commits))
     return found
 
@@ -83,11 +85,16 @@ def first_difference(left: Any, right: Any, path: Path = ()) -> Path | None:  # 
     return None
 
 
-def _verify_batch(storage: Storage, commit: lake.Commit, contracts: Contracts) -> VerifyReport:
+def _verify_batch(
+    storage: Storage, commit: lake.Commit, contracts: Contracts, unmerged: Unmerged
+) -> VerifyReport:
     raw_file = commit.inputs["raw_file"]
     replies = without_superseded(raw.read_raw(storage, raw_file), commit.inputs["superseded"])
     files = {file.table: file for file in commit.files}
-    tables = {name: lake.read_rows(storage, commit, file) for name, file in files.items()}
+    tables = {
+        name: lake.read_rows(storage, commit, file, unmerged=unmerged)
+        for name, file in files.items()
+    }
     found = Counter[str]()
     different: list[ResultDifference] = []
     with gc_paused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -61,14 +61,14 @@ class AirflowApi:
         client.headers["Authorization"] = f"Bearer {token}"
         return cls(client)
 
-    def is_healthy(self) -> bool:
-        """Tells whether database, scheduler and DAG processor are at work."""
+    def is_healthy(self, components: Iterable[str]) -> bool:
+        """Tells whether the database and these of Airflow's processes are at work."""
         answer = self._client.get("/api/v2/monitor/health")
         if not answer.is_success:
             return False
         parts = answer.json()
-        needed = ("metadatabase", "scheduler", "dag_processor")
-        return all(parts[part]["status"] == "healthy" for part in needed)
+        watched = {name.replace("-", "_") for name in components} - {"api_server"}
+        return all(parts[part]["status"] == "healthy" for part in {"metadatabase", *watched})
 
     def create_pools(self, pools: Iterable[Pool]) -> None:
         """Makes the pools that are not there yet."""
@@ -96,9 +96,17 @@ class AirflowApi:
             raise AirflowError(f"{error['filename']} was not imported:\n{error['stack_trace']}")
         return False
 
-    def trigger(self, dag_id: str) -> str:
-        """Starts a run without a logical date, as an asset does, and returns its id."""
-        body: dict[str, Any] = {"logical_date": None, "conf": {}}
+    def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
+        """Starts a run without a logical date, as an asset does, and returns its id.
+
+        Args:
+            dag_id: The DAG.
+            conf: Values of its Params; others keep their defaults.
+
+        Raises:
+            httpx.HTTPStatusError: Airflow refused them (400), or there is no such DAG (404).
+        """
+        body = {"logical_date": None, "conf": dict(conf or {})}
         answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         return str(answer.raise_for_status().json()["dag_run_id"])
 
@@ -106,6 +114,23 @@ class AirflowApi:
         """Returns `success` or `failed` once the run has ended, else None."""
         state = self._get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
         return str(state) if state in _ENDED else None
+
+    def last_success(self, dag_id: str) -> str | None:
+        """Returns the id of the last run that succeeded, or None."""
+        path = f"/dags/{dag_id}/dagRuns"
+        found = self._get(path, state="success", order_by="-run_after", limit=1)["dag_runs"]
+        return str(found[0]["dag_run_id"]) if found else None
+
+    def asset_id(self, name: str) -> int:
+        """Returns the number of an asset.
+
+        Raises:
+            AirflowError: There is none of that name.
+        """
+        for asset in self._get("/assets", limit=_PAGE)["assets"]:
+            if asset["name"] == name:
+                return int(asset["id"])
+        raise AirflowError(f"There is no asset {name}.")
 
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """Returns the tasks of a run, oldest first."""

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +32,14 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
-_COMPONENTS = {
+_COMMANDS = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "api-server": ["api-server"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
 }
+COMPONENTS = ("scheduler", "dag-processor", "api-server")
+"""What runs DAGs that wait for nothing outside of Airflow; `triggerer` is the fourth."""
 
 
 class AirflowHome:
@@ -48,6 +51,7 @@ class AirflowHome:
     Args:
         home: The AIRFLOW_HOME; made if absent, kept at the end.
         environment: What the DAGs' tasks see besides: connections, `COGNITION_*`.
+        components: Which of Airflow's processes to start.
 
     Attributes:
         url: Where the page and the REST API are.
@@ -56,8 +60,14 @@ class AirflowHome:
 
     api: AirflowApi
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        components: Sequence[str] = COMPONENTS,
+    ) -> None:
         self.home = home.resolve()
+        self._components = components
         self.url = f"http://{HOST}:{_free_port()}"
         self._environment = airflow_environment(self.home, self.url) | dict(environment)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -82,9 +92,11 @@ class AirflowHome:
     def stop(self) -> None:
         """Interrupts every process of this home, kills what is left, and waits for the end."""
         try:
-            for process in self._processes.values():
+            for name, process in self._processes.items():
+                # A trigger holds nothing that must be put in order, yet Airflow waits 10 s for it.
+                end = signal.SIGKILL if name == "triggerer" else signal.SIGINT
                 with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGINT)
+                    os.killpg(process.pid, end)
             deadline = time.monotonic() + STOP_SECONDS
             while any(self._ours()) and time.monotonic() < deadline:
                 time.sleep(0.1)
@@ -110,14 +122,14 @@ class AirflowHome:
         self._spawn("migration", ["db", "migrate"])
         if self._processes.pop("migration").wait(START_SECONDS):
             raise AirflowError(f"Airflow's database was not made:\n{self._log_tail('migration')}")
-        for name, command in _COMPONENTS.items():
-            self._spawn(name, command)
+        for name in self._components:
+            self._spawn(name, _COMMANDS[name])
         deadline = time.monotonic() + START_SECONDS
         while (api := AirflowApi.connect(self.url)) is None:
             self._check_alive(deadline)
             time.sleep(0.1)
         self.api = api
-        while not api.is_healthy():
+        while not api.is_healthy(self._components):
             self._check_alive(deadline)
             time.sleep(0.1)
         api.create_pools(POOLS)
@@ -203,6 +215,8 @@ def airflow_environment(home: Path, url: str) -> dict[str, str]:
         ("api", "secret_key"): secrets.token_urlsafe(32),
         ("api_auth", "jwt_secret"): secrets.token_urlsafe(48),
         ("scheduler", "scheduler_idle_sleep_time"): "0.1",
+        # A task whose end Airflow overlooks is seen at the next heartbeat: 5 s later by default.
+        ("workers", "min_heartbeat_interval"): "1",
         ("dag_processor", "dag_bundle_config_list"): json.dumps([bundle]),
         ("dag_processor", "dag_bundle_storage_path"): str(home / "bundles"),
         ("dag_processor", "min_file_process_interval"): "300",

@@ -98,6 +98,7 @@ def _environment(home: Path, service: Sandbox) -> dict[str, str]:
     return {
         "COGNITION_HOME": str(home),
         "COGNITION_SCHEDULE": "",
+        "COGNITION_MAINTENANCE_SCHEDULE": "",
         "AIRFLOW_CONN_ALIBABA_IMS_DEFAULT": json.dumps(connection),
     }
 

@@ -1,4 +1,4 @@
-"""What Airflow's provider manager reads: the connection type `alibaba_ims` and its form.
+"""What Airflow's provider manager reads: the notifier, and the connection type with its form.
 
 Airflow calls `get_provider_info` in every process, so nothing here imports airflow or the SDK.
 """
@@ -18,6 +18,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Alibaba Cloud IMS cognition jobs",
         "description": "Queries IMS cognition jobs and loads their results into a warehouse.",
         "versions": [version("cognition-warehouse")],
+        "notifications": ["transforms.airflow_provider.notifier.WebhookNotifier"],
         "connection-types": [
             {
                 "hook-class-name": "transforms.airflow_provider.hook.AlibabaImsHook",

@@ -1,13 +1,60 @@
-"""What both DAGs share: the assets, how a failed task is treated, and how work is shared out."""
+"""What the DAGs share: the assets, when they run, how a failed task is treated, and shares of work.
+
+Settings read here are those of the DAG files: the scheduler must know them before a task runs.
+"""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    AssetOrTimeSchedule,
+    AssetWatcher,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+)
+from airflow.sdk.exceptions import AirflowSkipException
+
+from transforms.airflow_provider.notifier import WebhookNotifier
+from transforms.settings import RetrySettings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from transforms.reports import Status
+
+
+def watchers(poll_seconds: str) -> list[AssetWatcher]:
+    """Returns what watches the ledger for `COGNITION_WATCH_SECONDS`; nothing where it is empty.
+
+    Raises:
+        ValueError: It is no number; the DAGs' import error shows it.
+    """
+    if not poll_seconds:
+        return []
+    # Late: only who watches needs the module, which loads Airflow's triggers.
+    from transforms.airflow_provider.triggers import LedgerTrigger  # noqa: PLC0415
+
+    return [AssetWatcher(name="cognition_ledger", trigger=LedgerTrigger(float(poll_seconds)))]
+
+
+LEDGER = Asset(
+    name="cognition_ledger",
+    uri="x-cognition://ledger",
+    group="cognition",
+    watchers=watchers(os.environ.get("COGNITION_WATCH_SECONDS", "")),
+)
+"""The known job ids; an event says that there are new ones."""
+
 
 LAKE = Asset(name="cognition_lake", uri="x-cognition://lake", group="cognition")
 """The Parquet lake; an event says which batches are new to the warehouse."""
@@ -30,21 +77,110 @@ FAIL_WHAT_CANNOT_HEAL = ExceptionRetryPolicy(
 DEFAULTS: dict[str, Any] = {
     "owner": "data-engineering",
     "retries": 3,
-    "retry_delay": timedelta(seconds=30),
+    "retry_delay": timedelta(seconds=RetrySettings().retry_delay_seconds),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": FAIL_WHAT_CANNOT_HEAL,
     "execution_timeout": timedelta(hours=2),
+    "on_failure_callback": WebhookNotifier(),
 }
 
 MAX_MAPPED = 200
 """Mapped tasks of one run: Airflow refuses more than 1,024, and starts about three a second."""
 
 
+def on_time_or_new_ids(cron: str) -> AssetOrTimeSchedule | None:
+    """Returns the schedule "at these times, and when ids are new"; None of "": by hand only."""
+    if not cron:
+        return None
+    times = CronTriggerTimetable(cron, timezone="UTC")
+    return AssetOrTimeSchedule(timetable=times, assets=[LEDGER])
+
+
+def collect_schedule() -> str | None:
+    """Returns when job ids are collected: every 15 minutes where a source of them is configured."""
+    sources = ("COGNITION_LEDGER_SQL_CONN_ID", "COGNITION_QUEUE_NAME")
+    configured = any(os.environ.get(name) for name in sources)
+    default = "*/15 * * * *" if configured else ""
+    return os.environ.get("COGNITION_COLLECT_SCHEDULE", default) or None
+
+
+def announce_ids(report: DataclassInstance | None) -> dict[str, Any]:
+    """Returns what a source of job ids brought, for the asset `cognition_ledger`, too.
+
+    Args:
+        report: Its counts, `added` among them; None where the source is not configured.
+
+    Raises:
+        AirflowSkipException: It is not configured, or brought nothing new: nobody is woken.
+    """
+    if report is None:
+        raise AirflowSkipException("This source of job ids is not configured.")
+    counts = asdict(report)
+    if not counts["added"]:
+        raise AirflowSkipException("There are no new job ids.")
+    get_current_context()["outlet_events"][LEDGER].extra = counts
+    return counts
+
+
+def lake_event(
+    status: Status,
+    queried: Iterable[dict[str, Any]] = (),
+    flattened: Iterable[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Returns what an event of the lake tells: counts, no ids.
+
+    Args:
+        status: Where everything stands.
+        queried: Reports of what was asked for in this run.
+        flattened: Reports of what was flattened in this run.
+    """
+    return {
+        **standing(status),
+        "rows": status.rows,
+        "queried": add_up(queried),
+        "flattened": add_up(flattened),
+    }
+
+
+def warehouse_event(
+    status: Status, loaded: dict[str, Any], published: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns what an event of the warehouse tells: the version, and counts.
+
+    Args:
+        status: Where everything stands after the publish.
+        loaded: The report of the load.
+        published: The report of the publish.
+    """
+    return {**published, **standing(status), "rows": loaded["rows"]}
+
+
+def standing(status: Status) -> dict[str, Any]:
+    """Returns what waits, and what is in quarantine: of both events, and of the metrics.
+
+    `lag_seconds` is the age of the oldest final reply that is not published, `quarantine` counts
+    parts by reason and `quarantined` all of them.
+    """
+    return {
+        "pending": status.pending,
+        "expiring": status.expiring,
+        "waiting_batches": status.waiting_batches,
+        "lag_seconds": round(status.lag_seconds, 1),
+        "quarantined": sum(status.quarantine.values()),
+        "quarantine": status.quarantine,
+    }
+
+
 def share_out(items: Sequence[str]) -> list[list[str]]:
     """Returns the items in order, one to a list as long as `MAX_MAPPED` lists are enough."""
     size = max(1, -(-len(items) // MAX_MAPPED))
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def count(shares: Iterable[Sequence[str]]) -> int:
+    """Returns how many items some shares hold."""
+    return sum(map(len, shares))
 
 
 def add_up(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:

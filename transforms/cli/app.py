@@ -23,8 +23,8 @@ app = typer.Typer(
     help="Turns the results of IMS QueryVideoCognitionJob into a validated Parquet lake and a "
     "DuckDB warehouse: ledger -> source -> raw -> validate -> flatten -> lake -> warehouse.",
     epilog="Exit codes: 0 done; 1 verify found a difference, or, with --strict, something was "
-    "quarantined, rejected, not answered, not archived, or differs from the schemas; 2 usage, "
-    "configuration or another error; 3 the source refused us or never answered; 130 or 143 "
+    "quarantined, rejected, expired, not answered, not archived, or differs from the schemas; 2 "
+    "usage, configuration or another error; 3 the source refused us or never answered; 130 or 143 "
     "stopped by Ctrl-C or SIGTERM, what was finished is kept.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -132,6 +132,63 @@ def ingest(call: Call) -> Outcome:
 
 
 @app.command()
+@takes()
+def add(
+    call: Call,
+    ids: Annotated[
+        list[str], typer.Argument(metavar="IDS|@FILE...", help="Ids by comma, or a file of them.")
+    ],
+) -> Outcome:
+    """Add job ids to the ledger."""
+    from transforms.cli import work  # noqa: PLC0415 - see `run`
+
+    return work.add(call, ids)
+
+
+@app.command()
+@takes()
+def listen(
+    call: Call,
+    *,
+    host: Annotated[str, typer.Option(help="Address of this machine to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8098,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Callback address as it is registered. (COGNITION_CALLBACK_URL)"),
+    ] = None,
+    no_signature: Annotated[
+        bool, typer.Option("--no-signature", help="Take unsigned callbacks; on a loopback host.")
+    ] = False,
+) -> Outcome:
+    """Take IMS event callbacks over HTTP into the ledger, until Ctrl-C or SIGTERM."""
+    from transforms.cli import listen as listening  # noqa: PLC0415 - see `run`
+
+    return listening.listen(call, host, port, url, signed=not no_signature)
+
+
+@app.command()
+@takes(strict="Exit with 1 if a message was unreadable or the queue stopped answering.")
+def drain(
+    call: Call,
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=86400, help="After so long nothing more is received.")
+    ] = 60.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most messages to receive.")] = None,
+    discard_unreadable: Annotated[
+        bool,
+        typer.Option("--discard-unreadable", help="Remove unreadable messages from the queue too."),
+    ] = False,
+) -> Outcome:
+    """Empty the queue of completion messages into the ledger."""
+    from transforms.cli import listen as listening  # noqa: PLC0415 - as above
+
+    return listening.drain(
+        call, seconds=seconds, limit=limit, discard_unreadable=discard_unreadable
+    )
+
+
+@app.command()
 @takes(strict=JOBS)
 def flatten(call: Call) -> Outcome:
     """Validate and flatten what is new in raw into the tables of the lake."""
@@ -183,6 +240,29 @@ def replay(  # noqa: PLR0913 - one parameter an option
         jobs or [], kind or [], since, quarantined=quarantined, everything=everything
     )
     return work.replay(call, selection, dry_run=dry_run)
+
+
+@app.command()
+@takes(strict="Exit with 1 if pending jobs are about to expire, or have.")
+def maintain(
+    call: Call,
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STEPS", help="compact, prune, expiry, clean; by comma, repeatable."),
+    ] = None,
+    keep_versions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Published versions to keep; COGNITION_KEEP_VERSIONS."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be done, do nothing.")
+    ] = False,
+) -> Outcome:
+    """Compact the lake, take away old versions and left-overs, warn of expiring jobs."""
+    from transforms.cli import work  # noqa: PLC0415 - see `run`
+
+    return work.maintain(call, only or [], keep_versions, dry_run=dry_run)
 
 
 @app.command("import")

@@ -100,7 +100,7 @@ SOURCE = (
 )
 _VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Log more to stderr.")]
 _JSON = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
-JOBS = "Exit with 1 if jobs were quarantined, rejected, not answered."
+JOBS = "Exit with 1 if jobs were quarantined, rejected, expired, not answered."
 """What `--strict` does where jobs are asked for, landed or flattened."""
 
 

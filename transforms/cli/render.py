@@ -97,9 +97,10 @@ def import_outcome(report: ImportReport, *, strict: bool) -> Outcome:
 
 
 def _ingest_code(report: IngestReport, *, strict: bool) -> int:
-    if report.unanswered and report.unanswered == report.queried:
+    if report.stopped_reason or (report.unanswered and report.unanswered == report.queried):
         return SOURCE_FAILED
-    imperfect = report.unanswered + sum(report.by_status.get(s, 0) for s in IMPERFECT_STATUSES)
+    imperfect = sum(report.by_status.get(s, 0) for s in IMPERFECT_STATUSES)
+    imperfect += report.unanswered + report.expired
     return IMPERFECT if strict and imperfect else DONE
 
 
@@ -109,7 +110,9 @@ def _flatten_code(report: FlattenReport, *, strict: bool) -> int:
 
 def _warnings(report: IngestReport) -> Iterator[str]:
     of_all = f"of {amount(report.queried, 'job')}"
-    if report.unanswered:
+    if report.stopped_reason:
+        yield f"{number(report.unanswered)} {of_all} stay pending: {report.stopped_reason}"
+    elif report.unanswered:
         last = f" The last: {report.unanswered_reason}" if report.unanswered_reason else ""
         told = "got no answer and stay pending; run again later."
         yield f"{number(report.unanswered)} {of_all} {told}{last}"
@@ -117,6 +120,9 @@ def _warnings(report: IngestReport) -> Iterator[str]:
         rejected = f"{number(sum(report.error_codes.values()))} {of_all} rejected"
         place = f"by region {report.region} at {report.endpoint}"
         yield f"{rejected} ({counts(report.error_codes)}) {place}; they are not asked for again"
+    if report.expired:
+        told = "are past the time results are kept and recorded as expired"
+        yield f"{number(report.expired)} {of_all} {told}; they are not asked for again"
     for status in sorted(report.by_status.keys() - KNOWN_STATUSES - {*IMPERFECT_STATUSES}):
         yield f"JobStatus '{plain(status)}' is not known; such jobs stay pending"
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transforms.cli.failure import DONE, IMPERFECT
+from transforms.cli.job_ids import read_job_ids
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import warehouse_lines, write_lines
 from transforms.cli.words import amount, counts
 from transforms.errors import ConfigurationError
-from transforms.ledger import SUFFIXES, is_job_id, read_file
 from transforms.plain import plain
 from transforms.selection import Selection, parse_since
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from transforms.pipeline import ReplayedReport
     from transforms.reports import ReplayReport
 
-IN_FILE = "@"
 _SHOWN = 3
 
 
@@ -52,7 +50,7 @@ def read_selection(
         )
     if narrowed and everything:
         raise ConfigurationError("--all replays every job: drop it, or the other options")
-    ids = tuple(dict.fromkeys(job for text in jobs for job in _read_jobs(text)))
+    ids = tuple(dict.fromkeys(job for text in jobs for job in read_job_ids(text, "--jobs")))
     time = parse_since(since) if since is not None else None
     return Selection(ids, tuple(types), time, quarantined)
 
@@ -70,22 +68,6 @@ def replay_outcome(report: ReplayedReport, *, strict: bool) -> Outcome:
         code=IMPERFECT if strict and lacking else DONE,
         warnings=tuple(_warnings(report.replay)),
     )
-
-
-def _read_jobs(text: str) -> list[str]:
-    if text.startswith(IN_FILE):
-        file = Path(text.removeprefix(IN_FILE))
-        if file.suffix.lower() not in SUFFIXES:
-            kinds = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-            raise ConfigurationError(f"--jobs {plain(text)}: give a {kinds} file of job ids")
-        jobs = read_file(file)
-    else:
-        jobs = [job.strip() for job in text.split(",") if job.strip()]
-    if wrong := [job for job in jobs if not is_job_id(job)]:
-        raise ConfigurationError(f"--jobs: {wrong[0][:12]!r} is no job id: correct or remove it")
-    if not jobs:
-        raise ConfigurationError("--jobs names no job: give ids separated by commas, or @FILE")
-    return jobs
 
 
 def _replay_lines(report: ReplayReport) -> Iterator[tuple[str, str]]:

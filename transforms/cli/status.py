@@ -26,6 +26,7 @@ def status_outcome(status: Status) -> Outcome:
 def _lines(status: Status) -> Iterator[tuple[str, str]]:
     pending = amount(status.pending, "job") if status.pending else "none"
     yield "ledger", f"{amount(status.known, 'known job')}, {pending} pending"
+    yield from _expiry(status)
     files = amount(status.raw_files, "file")
     size = file_size(status.raw_bytes)
     yield "raw", f"{amount(status.raw_replies, 'reply')} in {files}, {size}"
@@ -52,6 +53,17 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     # A refusal is told as a warning, which says what to do first.
     if status.schemas_error is None and (step := _next_step(status)):
         yield "next", step
+
+
+def _expiry(status: Status) -> Iterator[tuple[str, str]]:
+    """Yields what is about to be lost; asking in time keeps it."""
+    if status.expiring:
+        first = f"the first {str(status.first_expires_at)[:10]}"
+        soon = f"{amount(status.expiring, 'pending job')} about to expire, {first}"
+        yield "", f"{soon}: see that cognition run gets their answers until then"
+    if status.expired:
+        past = f"{amount(status.expired, 'pending job')} past the time results are kept"
+        yield "", f"{past}: cognition run asks once more and records what is gone"
 
 
 def _lag(status: Status) -> str:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from transforms import pipeline
+from transforms import maintenance, pipeline
 from transforms.cli import proof, render, rows
 from transforms.cli.explain import explain_outcome
+from transforms.cli.job_ids import added_outcome, read_job_ids
+from transforms.cli.maintain import maintain_outcome, read_steps
 from transforms.cli.options import Call
 from transforms.cli.outcome import Outcome
 from transforms.cli.progress import show_progress
@@ -30,6 +32,12 @@ def run(call: Call) -> Outcome:
     with show_progress(verbose=call.verbose) as progress:
         report = pipeline.run(settings, source, progress=progress)
     return render.run_outcome(report, strict=call.strict)
+
+
+def add(call: Call, words: Sequence[str]) -> Outcome:
+    """Adds job ids to the ledger."""
+    jobs = [job for text in words for job in read_job_ids(text, "IDS")]
+    return added_outcome(jobs, pipeline.add_jobs(call.settings, jobs, "typed"))
 
 
 def ingest(call: Call) -> Outcome:
@@ -62,6 +70,16 @@ def replay(call: Call, selection: Selection, *, dry_run: bool) -> Outcome:
     with show_progress(verbose=call.verbose) as progress:
         report = pipeline.replay(settings, selection, dry_run=dry_run, progress=progress)
     return replay_outcome(report, strict=call.strict)
+
+
+def maintain(call: Call, only: Sequence[str], keep: int | None, *, dry_run: bool) -> Outcome:
+    """Keeps lake and warehouse in order."""
+    settings, steps = call.settings, read_steps(only)
+    with show_progress(verbose=call.verbose) as progress:
+        report = maintenance.maintain(
+            settings, steps, keep=keep, dry_run=dry_run, progress=progress
+        )
+    return maintain_outcome(report, strict=call.strict)
 
 
 def import_files(call: Call, files: Sequence[Path], job_id: str | None) -> Outcome:

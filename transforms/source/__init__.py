@@ -1,12 +1,13 @@
 """Asks the service for jobs; everything of the SDK stays in here.
 
-`query` asks, `sdk` makes the one call, `pace` and `errors` say how fast and how often, `access`
-with which keys, `reply` what came back.
+`query` asks, `sdk` makes the one call, `pace`, `pace_state` and `errors` say how fast and how
+often, `breaker` when to give up, `access` with which keys, `reply` what came back.
 """
 
-from transforms.source.access import endpoint_of
+from transforms.source.access import account_name, endpoint_of
 from transforms.source.errors import ServiceError, Verdict, readable_code, verdict_of
-from transforms.source.pace import StoppedError
+from transforms.source.pace import QueryPace, StoppedError
+from transforms.source.pace_state import SharedPace
 from transforms.source.query import CognitionSource
 from transforms.source.reply import (
     KNOWN_STATUSES,
@@ -21,12 +22,15 @@ from transforms.source.reply import (
 __all__ = [
     "KNOWN_STATUSES",
     "CognitionSource",
+    "QueryPace",
     "Reply",
     "ServiceError",
+    "SharedPace",
     "SourceCounters",
     "StoppedError",
     "Unanswered",
     "Verdict",
+    "account_name",
     "endpoint_of",
     "is_final",
     "readable_code",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -65,6 +66,17 @@ def key_pair_of(settings: SourceSettings) -> KeyPair | None:
             "COGNITION_ACCESS_KEY_SECRET (and COGNITION_SECURITY_TOKEN with them), or none."
         )
     return None
+
+
+def account_name(settings: SourceSettings) -> str:
+    """Returns a file name for whom we ask and as whom; it does not tell the key id.
+
+    Temporary keys of one role change by the hour, and those of the credential chain are not known
+    here: of either there is one name a host.
+    """
+    key_id = None if _revealed(settings.security_token) else _revealed(settings.access_key_id)
+    told = f"{endpoint_of(settings).lower()} {key_id or ''}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

@@ -1,29 +1,30 @@
-"""When the next query may go out: one even pace for all threads, and how long a retry waits."""
+"""When the next query may go out: one even pace for all who ask, and how long a retry waits."""
 
 from __future__ import annotations
 
 import math
 import threading
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from pyrate_limiter import GCRA, AbstractClock, Rate, RateItem, StateBucket
+from pyrate_limiter import GCRA, Rate, RateItem, StateBucket
 from tenacity import wait_random_exponential
 
 from transforms.errors import CognitionError, RetryableError
+from transforms.source.pace_state import (
+    RETRY_AFTER_CEILING_SECONDS,
+    TICKS_PER_SECOND,
+    MicrosecondClock,
+    OwnPace,
+    SharedPace,
+)
 
 if TYPE_CHECKING:
     from pyrate_limiter import Decision
     from tenacity import RetryCallState
 
-RETRY_AFTER_CEILING_SECONDS: Final = 120.0
-"""The longest wait taken from the service, in seconds; the SDK's own retry stops there too."""
-
 HEADROOM: Final = 1.05
 """Gaps are this much longer than the rate needs: so calls that arrive up to 50 ms closer together
 than they left still keep the rate at the service's side."""
-
-_TICKS_PER_SECOND = 1_000_000
 
 
 class StoppedError(CognitionError):
@@ -40,32 +41,29 @@ class Stop(Protocol):
         """Waits until the run is stopped, at most `timeout` seconds."""
 
 
-class MicrosecondClock(AbstractClock):
-    """Monotonic time in microseconds.
-
-    The library speaks of milliseconds, but its arithmetic has no unit: with whole milliseconds
-    300 queries a second would come out as 250.
-    """
-
-    def now(self) -> int:
-        """Returns the time in microseconds."""
-        return monotonic_ns() // 1000
-
-
 class QueryPace:
-    """Lets queries out one by one, evenly spaced, whichever thread asks.
+    """Lets queries out one by one, evenly spaced, whichever thread or process asks.
 
     There is no burst: in no second does more than the agreed number go out (rounded up).
 
     Args:
         queries_per_second: The ceiling; the pace keeps 5 % below it.
-        clock: Gives the time; tests put in their own.
+        clock: Gives the time within this process; tests put in their own.
+        shared: The pace that other processes keep, too; None: this process is alone.
     """
 
-    def __init__(self, queries_per_second: float, clock: MicrosecondClock | None = None) -> None:
-        gap = Rate(1, math.ceil(HEADROOM * _TICKS_PER_SECOND / queries_per_second))
-        self._clock = clock or MicrosecondClock()
-        self._bucket = StateBucket([gap], algorithm=GCRA())
+    def __init__(
+        self,
+        queries_per_second: float,
+        clock: MicrosecondClock | None = None,
+        shared: SharedPace | None = None,
+    ) -> None:
+        gap = Rate(1, math.ceil(HEADROOM * TICKS_PER_SECOND / queries_per_second))
+        own = OwnPace(clock)
+        # Its own pace first: so a process asks the file once a query, not in vain, and keeps the
+        # rate even where the clocks of two machines are hours apart.
+        self._stores = (own,) if shared is None else (own, shared)
+        self._gates = [(StateBucket([gap], GCRA(), each), each.clock) for each in self._stores]
         self._turn = threading.Lock()
 
     def wait_turn(self, stop: Stop) -> None:
@@ -76,16 +74,31 @@ class QueryPace:
 
         Raises:
             StoppedError: `stop` was set; nothing may go out.
+            ConfigurationError: The file of the shared pace cannot be used.
         """
         # One thread waits for the slot, the others for the lock: nobody wakes up in vain.
         with self._turn:
-            while not stop.is_set():
-                asked = self._bucket.put_decision(RateItem("query", self._clock.now()))
-                decision = cast("Decision", asked)  # a bucket in memory decides at once
-                if decision.allowed:
-                    return
-                stop.wait((decision.retry_after_ms or 0) / _TICKS_PER_SECOND)
-        raise StoppedError("The run was stopped before this query. The next run asks again.")
+            for gate, clock in self._gates:
+                _pass(gate, clock, stop)
+
+    def hold(self, seconds: float) -> None:
+        """Lets nothing out for a while: no thread, and no process that shares the pace.
+
+        Args:
+            seconds: How long from now; two minutes at most.
+        """
+        for store in self._stores:
+            store.hold(seconds)
+
+
+def _pass(gate: StateBucket, clock: MicrosecondClock, stop: Stop) -> None:
+    while not stop.is_set():
+        asked = gate.put_decision(RateItem("query", clock.now()))
+        decision = cast("Decision", asked)  # our stores decide at once
+        if decision.allowed:
+            return
+        stop.wait((decision.retry_after_ms or 0) / TICKS_PER_SECOND)
+    raise StoppedError("The run was stopped before this query. The next run asks again.")
 
 
 class RetryWait:

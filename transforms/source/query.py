@@ -13,12 +13,18 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 from tenacity.nap import sleep_using_event
 
-from transforms.errors import RejectedJobError, RetryableError
+from transforms.errors import (
+    CognitionError,
+    RejectedJobError,
+    RetryableError,
+    SourceUnavailableError,
+)
 from transforms.settings import SourceSettings
 from transforms.source.access import endpoint_of, key_pair_of
+from transforms.source.breaker import Breaker
 from transforms.source.errors import Failure
 from transforms.source.pace import QueryPace, RetryWait, StoppedError
 from transforms.source.reply import Reply, SourceCounters, Unanswered, read_reply
@@ -41,6 +47,7 @@ class CognitionSource:
 
     Args:
         settings: How to reach the service and how hard to press it.
+        pace: When queries may go out; default: a pace of this source alone.
 
     Attributes:
         counters: What went over the wire so far.
@@ -49,12 +56,13 @@ class CognitionSource:
         ConfigurationError: Region, endpoint or key pair cannot be right.
     """
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: SourceSettings, pace: QueryPace | None = None) -> None:
         endpoint_of(settings)
         key_pair_of(settings)
         self.counters = SourceCounters()
         self._settings = settings
-        self._pace = QueryPace(settings.queries_per_second)
+        self._pace = pace or QueryPace(settings.queries_per_second)
+        self._breaker = Breaker(settings.failures_to_stop)
         self._wait = RetryWait(settings.max_backoff_seconds)
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="cognition-query")
         self._closed = threading.Event()
@@ -104,7 +112,8 @@ class CognitionSource:
             job_ids: The jobs to ask for, each once.
 
         Raises:
-            FatalError: The service refused us, or a setting is wrong. Everything answered by
+            FatalError: The service refused us, or a setting is wrong.
+            SourceUnavailableError: It throttled or failed call after call. Everything answered by
                 then was yielded before; nothing more goes out.
         """
         if self._closed.is_set():
@@ -151,6 +160,9 @@ class CognitionSource:
             return Reply(
                 job_id, datetime.now(UTC), error.http_status, error.code, error.body, "api"
             )
+        except SourceUnavailableError:
+            stop.set()
+            raise
         except RetryableError as error:
             return Unanswered(job_id, error)
         except BaseException:
@@ -161,7 +173,7 @@ class CognitionSource:
         retrying = Retrying(
             stop=stop_after_attempt(self._settings.max_attempts),
             wait=self._wait,
-            retry=retry_if_exception_type(RetryableError),
+            retry=retry_if_exception(_may_heal),
             sleep=sleep_using_event(stop),
             before_sleep=self._note_retry,
             reraise=True,
@@ -180,8 +192,25 @@ class CognitionSource:
         throttled = isinstance(outcome, Failure) and outcome.throttled
         self.counters.count_call(outcome.http_status, throttled=throttled)
         if isinstance(outcome, Failure):
-            raise outcome.error
+            raise self._weigh(job_id, client.host, outcome)
+        self._breaker.note_answer()
         return outcome
+
+    def _weigh(self, job_id: str, host: str, failure: Failure) -> CognitionError:
+        """Returns the error to raise; makes everybody wait where the service says so."""
+        error = failure.error
+        if isinstance(error, RejectedJobError):
+            self._breaker.note_answer()
+        if not isinstance(error, RetryableError):
+            return error
+        if error.retry_after_seconds is not None:
+            self._pace.hold(error.retry_after_seconds)
+        stopped = self._breaker.note_failure(job_id, host, failure)
+        if stopped is None:
+            return error
+        # Whoever shares the account, a parallel task say, must not go on hammering at once.
+        self._pace.hold(self._settings.max_backoff_seconds)
+        return stopped
 
     def _service(self) -> ServiceClient:
         with self._building:
@@ -195,3 +224,7 @@ class CognitionSource:
         self.counters.count_retry()
         error = state.outcome.exception() if state.outcome else None
         _LOG.info("Asking again in %.1f s. %s", state.upcoming_sleep, error)
+
+
+def _may_heal(error: BaseException) -> bool:
+    return isinstance(error, RetryableError) and not isinstance(error, SourceUnavailableError)

@@ -13,10 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from transforms import lake, raw
+from transforms.merged.rows import Unmerged
 from transforms.reports import Progress, SubtitleFile, SubtitleReport
 from transforms.settings import Settings
 from transforms.storage import Storage
@@ -107,21 +105,23 @@ def list_targets(storage: Storage) -> list[Target]:
     """Returns every subtitle file that committed results name, those that die first in front."""
     newest = raw.newest_rows(raw.read_index(storage))
     found: dict[tuple[FileKey, str], Target] = {}  # a job on the move is in two batches
-    for commit in lake.read_commits(storage).values():
-        for file in commit.files:
-            if file.table == TABLE:
-                for key, link in links_in(_read_rows(storage, file.path)):
-                    if (reply := newest.get(key.job_id)) is not None:
-                        found[key, digest_of(link)] = Target(key, link, reply.queried_at)
+    with Unmerged(storage) as unmerged:
+        for commit in lake.read_commits(storage).values():
+            for file in commit.files:
+                if file.table == TABLE:
+                    for key, link in links_in(_read_rows(storage, commit, file, unmerged)):
+                        if (reply := newest.get(key.job_id)) is not None:
+                            found[key, digest_of(link)] = Target(key, link, reply.queried_at)
     return sorted(found.values(), key=lambda target: (target.queried_at, target.key))
 
 
-def _read_rows(storage: Storage, path: str) -> list[dict[str, object]]:
-    try:
-        content = storage.read(path)
-    except FileNotFoundError:  # its batch is just being made again: the next run sees it
+def _read_rows(
+    storage: Storage, commit: lake.Commit, file: lake.CommittedFile, unmerged: Unmerged
+) -> list[dict[str, object]]:
+    found = lake.find_rows(storage, commit, file, unmerged=unmerged)
+    if found is None:  # its batch is just being made again: the next run sees it
         return []
-    rows: list[dict[str, object]] = pq.ParquetFile(pa.BufferReader(content)).read().to_pylist()
+    rows: list[dict[str, object]] = found.to_pylist()
     return rows
 
 

@@ -5,7 +5,8 @@ account, `publish` swaps them in, `query` answers. `duck` is the one place that 
 """
 
 from transforms.warehouse.duck import BuildWriteError
-from transforms.warehouse.load import BatchChangedError, LoadError, LoadReport, load_batches
+from transforms.warehouse.insert import LoadError
+from transforms.warehouse.load import BatchChangedError, LoadReport, load_batches
 from transforms.warehouse.query import PUBLISHED, published_batches, query_published
 
 __all__ = [

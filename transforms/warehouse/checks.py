@@ -1,7 +1,8 @@
 """Checks of the build before it is published: each returns failing rows, none when all is well.
 
 Some are SQL files in `sql/checks/`; those that hold for every table are derived from the layouts.
-Severity `fail` stops the publish, `warn` only tells.
+Severity `fail` stops the publish, `warn` only tells. One check has its limit from the settings:
+the share of jobs in quarantine.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from transforms.warehouse.duck import (
 )
 
 KEPT_ROWS = 100
+QUARANTINE_SHARE = "quarantine_share"
+"""Name of the check that the settings give a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +67,42 @@ class ChecksFailedError(CognitionError):
     def __init__(self, report: CheckReport) -> None:
         failed = [result for result in report.failed if result.severity == "fail"]
         said = "; ".join(f"{r.name} ({r.rows} rows): {r.description}" for r in failed)
+        rebuild = "; if the lake is right, delete build.duckdb and run `cognition load`"
+        if all(result.name == QUARANTINE_SHARE for result in failed):
+            rebuild = ""  # a new build would hold the same jobs
         super().__init__(
             f"{len(failed)} checks failed, nothing was published. {said} "
-            f"The rows are in {CHECK_FAILURES} of build.duckdb; if the lake is right, delete "
-            "build.duckdb and run `cognition load`"
+            f"The rows are in {CHECK_FAILURES} of build.duckdb{rebuild}"
         )
         self.report = report
 
 
 def run_checks(
-    contracts: Contracts, warehouse_dir: Path, *, threads: int = DEFAULT_THREADS
+    contracts: Contracts,
+    warehouse_dir: Path,
+    *,
+    max_quarantine_share: float | None = None,
+    threads: int = DEFAULT_THREADS,
 ) -> CheckReport:
     """Runs every check on the build, keeps failing rows in it, and marks it as checked.
+
+    Args:
+        contracts: The tables of the build.
+        warehouse_dir: Folder of the DuckDB files.
+        max_quarantine_share: Share of jobs, 0 to 1, that may be in quarantine in part or whole;
+            None: any.
+        threads: Threads DuckDB may use.
 
     Raises:
         ChecksFailedError: A check of severity `fail` found rows.
         ConfigurationError: There is no build, or a check is not valid SQL.
         WarehouseLockedError: Another process holds the build.
     """
-    checks = (*read_checks(), *derive_checks(contracts))
+    checks = [*read_checks(), *derive_checks(contracts)]
     with open_build(warehouse_dir, threads=threads) as connection, transaction(connection):
         fetch(connection, f"DELETE FROM {CHECK_FAILURES}")  # noqa: S608 - a constant
+        if max_quarantine_share is not None:
+            checks.append(_check_share(connection, max_quarantine_share))
         results = [_run_check(connection, check) for check in checks]
         failed = tuple(result for result in results if result.rows)
         sound = all(result.severity != "fail" for result in failed)
@@ -119,6 +137,22 @@ def _parse_check(file: Path) -> Check:
     if severity == "warn":
         return Check(file.stem, "warn", question, text)
     raise ConfigurationError(f"{file} must begin with `-- severity: fail` or `-- severity: warn`")
+
+
+def _check_share(connection: Connection, limit: float) -> Check:
+    """Returns the check of the share of jobs in quarantine; its failing rows are those jobs."""
+    affected, jobs = fetch(
+        connection, "SELECT (SELECT count(DISTINCT job_id) FROM quarantine), count(*) FROM jobs"
+    )[0]
+    share = affected / jobs if jobs else 0.0
+    description = (
+        f"{affected:,} of {jobs:,} jobs ({share:.2%}) are in quarantine in part or whole, and "
+        f"{limit:.2%} may be: see why in the table quarantine, amend the schema and run "
+        "`cognition replay --quarantined`, or raise COGNITION_MAX_QUARANTINE_SHARE."
+    )
+    above = "true" if share > limit else "false"
+    sql = f"SELECT job_id, count(*) AS parts FROM quarantine WHERE {above} GROUP BY ALL ORDER BY 1"  # noqa: S608 - a constant
+    return Check(QUARANTINE_SHARE, "fail", description, sql)
 
 
 def _run_check(connection: Connection, check: Check) -> CheckResult:

@@ -6,31 +6,28 @@ deleted at any time: the lake makes it again, row for row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms.commit import unsettled_batches
 from transforms.contract import Contracts
-from transforms.errors import FatalError, RetryableError
+from transforms.errors import RetryableError
 from transforms.lake import (
     Commit,
     CommittedFile,
+    find_rows,
     marker_path,
     place_of,
     read_commit,
     read_commits,
     read_lake_id,
 )
-from transforms.layout import Table
+from transforms.merged.rows import Unmerged
 from transforms.reports import Progress, no_progress
-from transforms.storage import Storage, sha256_of
+from transforms.storage import Storage
 from transforms.warehouse.build import (
     BUILD,
     follow_schemas,
@@ -38,25 +35,36 @@ from transforms.warehouse.build import (
     record_lake,
     require_lake,
 )
-from transforms.warehouse.ddl import quote, without_queries
+from transforms.warehouse.ddl import quote
 from transforms.warehouse.duck import (
     DEFAULT_THREADS,
-    LACKS,
     Connection,
     fetch,
-    first_lines,
     lacks_explained,
     registered,
     transaction,
 )
-
-
-class LoadError(FatalError):
-    """A committed batch is not what its marker says; what was loaded before it stays."""
+from transforms.warehouse.insert import (
+    LoadError,
+    batch_row,
+    insert_rows,
+    insert_table,
+    refuse_shared_jobs,
+)
+from transforms.warehouse.load_merged import bring_compaction, loadable
 
 
 class BatchChangedError(RetryableError):
     """A batch was made again while it was read; load again to get the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lake:
+    """Where batches are read from, and into what tables."""
+
+    storage: Storage
+    contracts: Contracts
+    unmerged: Unmerged
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,55 +128,67 @@ def load_batches(
         changed = [b for b, c in commits.items() if b in known and known[b] != c.commit_id]
         new = [b for b in commits if b not in known]
         stale = {*removed, *changed}
-        work = (*removed, *changed, *new)
-        for done, batch_id in enumerate(work):
-            progress("load", done, len(work))
-            with lacks_explained(f"load batch {batch_id} into {build}"):
-                _bring_batch(connection, storage, contracts, batch_id, commits.get(batch_id), stale)
-        progress("load", len(work), len(work))
+        together = [] if stale else loadable(storage, commits, new)
+        loaded = {batch_id for each in together for batch_id in each.batches}
+        work = [b for b in (*removed, *changed, *new) if b not in loaded]
+        total, done = len(work) + len(loaded), 0
+        for each in together:
+            progress("load", done, total)
+            with lacks_explained(f"load compaction {each.id} into {build}"):
+                if not bring_compaction(connection, storage, contracts, each, commits):
+                    work += each.batches
+                    continue
+            done += len(each.batches)
+        with Unmerged(storage) as unmerged:
+            lake = _Lake(storage, contracts, unmerged)
+            for batch_id in work:
+                progress("load", done, total)
+                with lacks_explained(f"load batch {batch_id} into {build}"):
+                    _bring_batch(connection, lake, batch_id, commits.get(batch_id), stale)
+                done += 1
+        progress("load", total, total)
         rows = {name: _count(connection, name) for name in contracts.tables}
     unchanged = len(commits) - len(new) - len(changed)
     return LoadReport(tuple(new), tuple(changed), tuple(removed), unchanged, rows)
 
 
-def _bring_batch(  # noqa: PLR0913, PLR0917 - a batch is told by lake, tables and its state
+def _bring_batch(
     connection: Connection,
-    storage: Storage,
-    contracts: Contracts,
+    lake: _Lake,
     batch_id: str,
     commit: Commit | None,
     stale: AbstractSet[str],
 ) -> None:
     """Replaces the rows of one batch by what is committed now, or removes them."""
-    incoming = _read_jobs(storage, commit, contracts)
+    contracts = lake.contracts
+    incoming = _read_jobs(lake, commit)
     with transaction(connection):
         _delete_rows(connection, contracts, batch_id, incoming, stale)
         if commit is None:
             return
-        _refuse_shared_jobs(connection, batch_id, incoming)
+        refuse_shared_jobs(connection, incoming)
         for file in commit.files:
-            rows = incoming if file.table == "jobs" else _read_rows(storage, commit, file)
-            _insert_rows(connection, contracts, file, rows)
-        row = _batch_row(commit, contracts.system["batches"])
-        _insert_table(connection, "batches", row, marker_path(batch_id))
+            rows = incoming if file.table == "jobs" else _read_rows(lake, commit, file)
+            insert_rows(connection, contracts, file.table, rows, file.path)
+        row = batch_row(commit, contracts.system["batches"])
+        insert_table(connection, "batches", row, marker_path(batch_id))
 
 
-def _read_jobs(storage: Storage, commit: Commit | None, contracts: Contracts) -> pa.Table:
+def _read_jobs(lake: _Lake, commit: Commit | None) -> pa.Table:
     """Returns the jobs of a batch; a batch whose replies were all superseded has none."""
     files = [file for file in commit.files if file.table == "jobs"] if commit else []
     if commit is None or not files:
-        return contracts.system["jobs"].arrow_schema.empty_table()
-    return _read_rows(storage, commit, files[0])
+        return lake.contracts.system["jobs"].arrow_schema.empty_table()
+    return _read_rows(lake, commit, files[0])
 
 
-def _read_rows(storage: Storage, commit: Commit, file: CommittedFile) -> pa.Table:
-    try:
-        content = storage.read(file.path)
-    except FileNotFoundError:
-        raise _damage(storage, commit, f"{file.path} is committed but missing") from None
-    if sha256_of(content) != file.sha256:
+def _read_rows(lake: _Lake, commit: Commit, file: CommittedFile) -> pa.Table:
+    storage = lake.storage
+    rows = find_rows(storage, commit, file, unmerged=lake.unmerged)
+    if rows is None and not storage.exists(file.path):
+        raise _damage(storage, commit, f"{file.path} is committed but missing")
+    if rows is None:
         raise _damage(storage, commit, f"{file.path} is not the committed file (sha256)")
-    rows = pq.ParquetFile(pa.BufferReader(content)).read()
     if rows.num_rows != file.rows:
         raise _damage(storage, commit, f"{file.path} has {rows.num_rows} rows, not {file.rows}")
     return rows
@@ -223,78 +243,6 @@ def _job_tables(contracts: Contracts) -> list[str]:
 
 def _batch_tables(contracts: Contracts) -> list[str]:
     return [t.name for t in contracts.tables.values() if t.keys[0].name == "batch_id"]
-
-
-def _refuse_shared_jobs(connection: Connection, batch_id: str, incoming: pa.Table) -> None:
-    with registered(connection, "incoming_jobs", incoming.select(["job_id"])):
-        shared = fetch(
-            connection,
-            "SELECT j.job_id, j.batch_id FROM jobs AS j "
-            "INNER JOIN incoming_jobs AS i ON j.job_id = i.job_id ORDER BY j.job_id LIMIT 1",
-        )
-    if shared:
-        job_id, other = shared[0]
-        raise LoadError(
-            f"job {job_id} is in two committed batches, {other} and {batch_id}: "
-            "run `cognition flatten`, which leaves it in the newer one"
-        )
-
-
-def _insert_rows(
-    connection: Connection, contracts: Contracts, file: CommittedFile, rows: pa.Table
-) -> None:
-    if file.table not in contracts.tables or file.table == "batches":
-        raise LoadError(f"{file.path}: the schemas have no table {file.table}: run the newest code")
-    by_name = {column.name: column for column in contracts.tables[file.table].columns}
-    private = {name: by_name[name].private for name in rows.column_names if name in by_name}
-    public = rows.select([name for name in rows.column_names if private.get(name) != "all"])
-    links = [name for name, what in private.items() if what == "links"]
-    _insert_table(connection, file.table, public, file.path, links)
-
-
-def _insert_table(
-    connection: Connection, table: str, rows: pa.Table, place: str, links: Sequence[str] = ()
-) -> None:
-    """Inserts by name: a column the file lacks is NULL; `links` are texts that may hold some."""
-    cleaned = ", ".join(f"{without_queries(name)} AS {quote(name)}" for name in links)
-    columns = f"* REPLACE ({cleaned})" if cleaned else "*"
-    with registered(connection, "incoming_rows", rows):
-        try:
-            inserted = fetch(
-                connection,
-                f"INSERT INTO {quote(table)} BY NAME SELECT {columns} FROM incoming_rows",  # noqa: S608 - quoted
-            )
-        except LACKS:
-            raise
-        except duckdb.Error as error:
-            raise LoadError(
-                f"{place} does not fit the table {table}: {first_lines(error)}; "
-                "run `cognition flatten`, which makes out-of-date batches again"
-            ) from None
-    if inserted != [(rows.num_rows,)]:
-        raise LoadError(f"{place}: {rows.num_rows} rows gave {inserted}: report it with the file")
-
-
-def _batch_row(commit: Commit, table: Table) -> pa.Table:
-    """Returns the row of `batches`: what the marker says, by name."""
-    known: Mapping[str, object] = {
-        **commit.inputs,
-        **commit.facts,
-        "batch_id": commit.batch_id,
-        "commit_id": commit.commit_id,
-    }
-    schema = table.arrow_schema
-    row = {f.name: _as_time(known.get(f.name), f.type) for f in schema}
-    return pa.Table.from_pylist(
-        [row], schema=pa.schema([f.with_nullable(nullable=True) for f in schema])
-    )
-
-
-def _as_time(value: object, kind: pa.DataType) -> object:
-    if not (pa.types.is_timestamp(kind) and isinstance(value, str)):
-        return value
-    time = datetime.fromisoformat(value)
-    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
 
 
 def _count(connection: Connection, table: str) -> int:

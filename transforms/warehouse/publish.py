@@ -79,7 +79,7 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
     """
     require_build(warehouse_dir)
     target = warehouse_dir / PUBLISHED
-    with _alone(warehouse_dir), _explained(target):
+    with alone(warehouse_dir), _explained(target):
         with open_build(warehouse_dir) as connection:
             digest = _checked_digest(connection)
             _settle_log(target)
@@ -92,7 +92,8 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
         altered = published is not None and whole is None
         if changed:
             _swap(version, target, altered=altered)
-        _prune(warehouse_dir / VERSIONS, version, keep)
+        for old in surplus_versions(warehouse_dir, version, keep):
+            old.unlink()
         size = target.stat().st_size
         return PublishReport(str(target), version.stem, changed, size, altered)
 
@@ -109,9 +110,26 @@ def read_version(warehouse_dir: Path) -> str | None:
     return None if digest is None else (_version_of(target, digest) or target).stem
 
 
+def surplus_versions(warehouse_dir: Path, published: Path | None, keep: int) -> list[Path]:
+    """Returns the versions that are too many, oldest first; never the published one.
+
+    Args:
+        warehouse_dir: Folder of the DuckDB files.
+        published: The published version, if there is one.
+        keep: Versions to keep, the published one included.
+    """
+    versions = sorted((warehouse_dir / VERSIONS).glob("warehouse-*.duckdb"))
+    old = [path for path in versions if path != published]
+    return old[: max(0, len(old) - (keep - (published is not None)))]
+
+
 @contextmanager
-def _alone(warehouse_dir: Path) -> Iterator[None]:
-    """Lets one publish at a time happen: an older copy never replaces a newer one."""
+def alone(warehouse_dir: Path) -> Iterator[None]:
+    """Lets one publish at a time happen: an older copy never replaces a newer one.
+
+    Raises:
+        WarehouseLockedError: Another process publishes, and did not end within a minute.
+    """
     try:
         with FileLock(warehouse_dir / "publish.lock", timeout=LOCK_SECONDS):
             yield
@@ -249,13 +267,6 @@ def _version_of(target: Path, digest: str) -> Path | None:
     name = _name_version(datetime.fromtimestamp(seconds, UTC), digest)
     version = target.parent / VERSIONS / f"{name}.duckdb"
     return version if more == 0 and version.exists() else None
-
-
-def _prune(folder: Path, published: Path, keep: int) -> None:
-    versions = sorted(folder.glob("warehouse-*.duckdb"))
-    old = [path for path in versions if path != published]
-    for path in old[: max(0, len(old) - (keep - 1))]:
-        path.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,59 @@
+"""From the lake to the published warehouse: load, check, publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transforms import kept_tables, lake, warehouse
+from transforms.contract import load_contracts
+from transforms.reports import Progress, no_progress
+from transforms.settings import Settings
+from transforms.warehouse import LoadReport, checks
+from transforms.warehouse import publish as publishing
+from transforms.warehouse.checks import CheckReport
+from transforms.warehouse.publish import PublishReport
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseReport:
+    """What loading did: rows, checks and the published version."""
+
+    load: LoadReport
+    checks: CheckReport
+    publish: PublishReport
+
+
+def load(settings: Settings, *, progress: Progress = no_progress) -> WarehouseReport:
+    """Loads committed batches, checks them and publishes the warehouse."""
+    loaded = load_batches(settings, progress=progress)
+    checked = run_checks(settings)
+    return WarehouseReport(loaded, checked, publish(settings))
+
+
+def load_batches(settings: Settings, *, progress: Progress = no_progress) -> LoadReport:
+    """Brings the loader's own DuckDB file to the committed batches.
+
+    Raises:
+        ConfigurationError: The schemas have no place for rows of the lake; nothing was written.
+    """
+    storage, contracts = lake.open_lake(settings.lake_root), load_contracts(settings.schemas)
+    kept_tables.require_compatible(storage, contracts)
+    return warehouse.load_batches(storage, contracts, settings.warehouse_dir, progress)
+
+
+def run_checks(settings: Settings) -> CheckReport:
+    """Runs all checks on what was loaded.
+
+    Raises:
+        ChecksFailedError: A check of severity `fail` found rows, or more jobs are in quarantine
+            than `max_quarantine_share` allows; nothing may be published.
+    """
+    share = settings.max_quarantine_share
+    return checks.run_checks(
+        load_contracts(settings.schemas), settings.warehouse_dir, max_quarantine_share=share
+    )
+
+
+def publish(settings: Settings) -> PublishReport:
+    """Swaps the checked build in as the published warehouse."""
+    return publishing.publish(settings.warehouse_dir, settings.keep_versions)

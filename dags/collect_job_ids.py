@@ -13,7 +13,7 @@ acknowledged only once its id is in the ledger. An id that is known already is n
 
 **When it fails.** The ids stay where they are, and the next run takes them. Jobs in the ledger are
 asked for all the same: the other DAG does not wait for this one. A source that is not configured is
-skipped.
+skipped; one that is configured by half fails and names what is missing.
 
 **Settings.** `COGNITION_LEDGER_SQL` and `COGNITION_LEDGER_SQL_CONN_ID`; `COGNITION_QUEUE_ENDPOINT`
 and `COGNITION_QUEUE_NAME`. `COGNITION_COLLECT_SCHEDULE` is the schedule (default: every 15 minutes
@@ -28,6 +28,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
+from transforms.airflow_provider.notifier import notify_unfinished
 from transforms.airflow_provider.wiring import DEFAULTS, LEDGER, announce_ids, collect_schedule
 from transforms.settings import Settings
 
@@ -38,6 +39,7 @@ from transforms.settings import Settings
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
     default_args=DEFAULTS,
+    on_failure_callback=notify_unfinished,
     description="Collects job ids from SQL and messages into the ledger.",
     doc_md=__doc__,
     tags=["cognition", "ims"],
@@ -50,7 +52,7 @@ def collect_job_ids() -> None:
         """Reads the job ids that are new in a database."""
         from transforms.airflow_provider.sql_ledger import fetch_job_ids
 
-        return announce_ids(fetch_job_ids(Settings()))
+        return announce_ids("from_sql", fetch_job_ids(Settings()))
 
     @task(outlets=[LEDGER])
     def from_queue() -> dict[str, Any]:
@@ -58,7 +60,7 @@ def collect_job_ids() -> None:
         from transforms import pipeline
         from transforms.airflow_provider.hook import source_settings
 
-        return announce_ids(pipeline.drain(Settings(), source_settings()))
+        return announce_ids("from_queue", pipeline.drain(Settings(), source_settings()))
 
     from_sql()
     from_queue()

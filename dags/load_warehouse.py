@@ -35,6 +35,7 @@ from airflow.sdk import dag, get_current_context, task
 
 from transforms.airflow_provider import lineage
 from transforms.airflow_provider.metrics import gauge_report
+from transforms.airflow_provider.notifier import notify_unfinished
 from transforms.airflow_provider.pools import DUCKDB_WRITER
 from transforms.airflow_provider.telling import told
 from transforms.airflow_provider.wiring import (
@@ -53,6 +54,7 @@ from transforms.settings import Settings
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
     default_args={**DEFAULTS, "pool": DUCKDB_WRITER},
+    on_failure_callback=notify_unfinished,
     description="Loads the lake into DuckDB, checks it and publishes it.",
     doc_md=__doc__,
     tags=["cognition", "duckdb"],

@@ -24,7 +24,6 @@ the pool `duckdb_writer` (`python -m transforms.airflow_provider.create_pools`).
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -32,18 +31,20 @@ from typing import Any
 from airflow.sdk import dag, task
 
 from transforms.airflow_provider.forms import count_param, switch_param
+from transforms.airflow_provider.notifier import notify_unfinished
 from transforms.airflow_provider.pools import ALL_LAKE_SLOTS, DUCKDB_WRITER, LAKE_WRITER
 from transforms.airflow_provider.telling import told
-from transforms.airflow_provider.wiring import DEFAULTS
+from transforms.airflow_provider.wiring import DEFAULTS, maintenance_schedule
 from transforms.settings import Settings
 
 
 @dag(
-    schedule=os.environ.get("COGNITION_MAINTENANCE_SCHEDULE", "@daily") or None,
+    schedule=maintenance_schedule(),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
     default_args=DEFAULTS,
+    on_failure_callback=notify_unfinished,
     description="Compacts and cleans the lake, keeps few versions, warns of expiring jobs.",
     doc_md=__doc__,
     tags=["cognition", "maintenance"],

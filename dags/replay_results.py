@@ -39,6 +39,7 @@ from transforms.airflow_provider.forms import (
     switch_param,
     types_param,
 )
+from transforms.airflow_provider.notifier import notify_unfinished
 from transforms.airflow_provider.pools import ALL_LAKE_SLOTS, LAKE_WRITER
 from transforms.airflow_provider.wiring import DEFAULTS, LAKE
 from transforms.settings import Settings
@@ -50,6 +51,7 @@ from transforms.settings import Settings
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=24),
     default_args=DEFAULTS,
+    on_failure_callback=notify_unfinished,
     description="Flattens chosen jobs again with today's schemas.",
     doc_md=__doc__,
     tags=["cognition", "maintenance"],

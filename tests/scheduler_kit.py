@@ -199,7 +199,7 @@ def running_scheduler(folder: Path) -> Iterator[Scheduler]:
         "COGNITION_HOME": str(link),
         "COGNITION_SCHEDULE": "0 0 1 1 *",
         "COGNITION_MAINTENANCE_SCHEDULE": "",
-        "COGNITION_WATCH_SECONDS": "0.5",
+        "COGNITION_WATCH_SECONDS": "1",
         "COGNITION_FLUSH_SECONDS": "0.5",
         "COGNITION_RETRY_DELAY_SECONDS": "1",
     }

@@ -505,7 +505,8 @@ def test_a_body_has_a_longest_size(listener: Listening, size: int, status: int) 
 def test_a_body_in_pieces_has_the_same_longest_size(listener: Listening, lake: Storage) -> None:
     """A body without a length said ahead is read, and refused once it is too long."""
     host = listener.url.split("/")[2]
-    for pieces, status in (([body_of("a")], 200), ([b" " * 1000] * 70, 413)):
+    too_long = [b" " * 1000] * 65 + [b" " * 537]  # by its last byte: all of it is sent before 413
+    for pieces, status in (([body_of("a")], 200), (too_long, 413)):
         connection = HTTPConnection(host, timeout=10)
         connection.request("POST", PATH, iter(pieces), signed(), encode_chunked=True)
         assert connection.getresponse().status == status
@@ -567,6 +568,7 @@ def test_what_is_no_http_harms_nobody(listener: Listening, text: bytes) -> None:
     [
         ({"callback_key": None}, {}, "COGNITION_CALLBACK_KEY is not set"),
         ({"callback_key": " "}, {}, "COGNITION_CALLBACK_KEY is not set"),
+        ({"callback_key": "a b c"}, {}, "COGNITION_CALLBACK_KEY holds 3 keys"),
         ({"callback_url": None}, {}, "COGNITION_CALLBACK_URL is not set"),
         ({"callback_url": "nonsense"}, {}, "COGNITION_CALLBACK_URL must be"),
         ({}, {"signed": False}, "drop one of them"),
@@ -586,13 +588,27 @@ def test_wrong_settings_stop_the_start(
 
 
 def test_a_port_in_use_is_told(lake: Storage, listener: Listening) -> None:
-    """A port that is taken is named, with the option that changes it."""
+    """A port that is taken is named once, with the option that changes it."""
     port = int(listener.url.split("/")[2].split(":")[1])
     with (
-        pytest.raises(ConfigurationError, match=f"port {port}.*--port"),
+        pytest.raises(ConfigurationError, match=f"port {port}.*--port") as caught,
         listening(lake, settings(), port=port),
     ):
         pytest.fail("it listens")
+    assert str(caught.value).count(str(port)) == 1
+
+
+def test_a_wrong_ledger_file_stops_no_callback(
+    lake: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a wrong file in the ledger it starts with a warning, and ids are durable as ever."""
+    lake.write_bytes("ledger/wrong.csv", b"video\n1\n")
+    with listening(lake, settings(), port=0) as running:
+        assert post(running.url, body_of("a")) == 200
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "ledger/wrong.csv is no ledger" in warning
+    lake.remove("ledger/wrong.csv")
+    assert ledger.read_ledger(lake) == ["a"]
 
 
 def test_without_signatures_on_loopback(lake: Storage) -> None:
@@ -621,7 +637,7 @@ def test_listen_ends_with_what_came(
 ) -> None:
     """`cognition listen` says where it listens, and at the end what came; the code is 0."""
 
-    def interrupted(listener: Listening) -> None:
+    def interrupted(listener: Listening, _: float | None = None) -> bool:
         assert post(listener.url, body_of("a"), path="/hook", headers=signed(url=hook)) == 200
         assert post(listener.url, body_of("a"), path="/hook", headers={}) == 403
         raise KeyboardInterrupt
@@ -636,6 +652,30 @@ def test_listen_ends_with_what_came(
     assert "signatures are checked" in told.err
     assert "1 job added, 0 known before" in told.out
     assert "a callback refused: it is not signed" in " ".join(told.err.split())
+
+
+def test_listen_tells_what_it_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Now and then one line tells how many ids were added since the last, if any were."""
+
+    def waited(listener: Listening, _: float | None = None) -> bool:
+        jobs = rounds.pop(0)
+        for job in jobs:
+            assert post(listener.url, body_of(job)) == 200
+        return not rounds
+
+    rounds = [["a"], ["b", "c", "a"], ["a"], [], ["d"]]
+    monkeypatch.setenv("COGNITION_CALLBACK_KEY", KEY)
+    monkeypatch.setattr(Listening, "wait", waited)
+    assert main(["listen", "--home", str(tmp_path), "--port", "0", "--url", URL]) == 0
+    _, *lines = capsys.readouterr().err.splitlines()
+    assert lines == ["1 job id added to the ledger", "2 job ids added to the ledger"]
+
+
+def test_listening_is_looked_at_now_and_then(listener: Listening) -> None:
+    """A wait for a listener that runs ends after its seconds and says that it goes on."""
+    assert listener.wait(0.001) is False
 
 
 def test_listen_without_a_key_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from contract_kit import flatten, success
 from contract_kit import result as reply_result
+from lake_kit import Landing, lake_of, land, new_home, titled
 from warehouse_lake import (
     Rows,
     ask_build,
@@ -24,9 +25,11 @@ from warehouse_lake import (
     speech_job,
 )
 
+from transforms import pipeline
 from transforms.cli import main
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError
+from transforms.settings import Settings
 from transforms.warehouse import checks, load_batches
 from transforms.warehouse.build import BUILD
 from transforms.warehouse.checks import ChecksFailedError, read_checks, run_checks
@@ -342,6 +345,78 @@ def test_a_share_within_the_limit_is_published(home: Path, limit: float | None) 
     asked = len(read_checks()) + len(list(derive_checks(load_contracts())))
     assert (report.passed, report.failed) == (asked + (limit is not None), ())
     assert publish(home).changed
+
+
+def _deliver(settings: Settings, delivery: str, *, good: int = 0, wrong: int = 0) -> None:
+    """Brings a batch of jobs into the build, some of them with their title in quarantine."""
+    titles = ["a title"] * good + [7] * wrong
+    jobs = [Landing(f"{delivery}-{n}", titled(title)) for n, title in enumerate(titles)]
+    land(lake_of(settings), *jobs)
+    pipeline.flatten(settings)
+    pipeline.load_batches(settings)
+
+
+def _share(settings: Settings, limit: float) -> tuple[str, list[str]] | None:
+    """Returns what the check of the share says and the jobs it names; None where it passes."""
+    given = settings.model_copy(update={"max_quarantine_share": limit})
+    try:
+        pipeline.run_checks(given)
+    except ChecksFailedError as error:
+        [failed] = error.report.failed
+        found = ask_build(settings.warehouse_dir, "SELECT failing_row FROM check_failures")
+        jobs = sorted(json.loads(row)["job_id"] for (row,) in found)
+        return failed.description.partition(", and ")[0], jobs
+    return None
+
+
+def test_what_is_published_does_not_hide_a_spoilt_delivery(tmp_path: Path) -> None:
+    """Two of three new jobs in quarantine are too many beside any number of old ones."""
+    settings = new_home(tmp_path / "home")
+    _deliver(settings, "old", good=9, wrong=1)
+    assert _share(settings, 0.1) is None
+    pipeline.publish(settings)
+    _deliver(settings, "new", good=1, wrong=2)
+    said = "2 of 3 jobs (66.67%) that are not published yet are in quarantine in part or whole"
+    assert _share(settings, 0.5) == (said, ["new-1", "new-2"])
+    with pytest.raises(PublishError, match="has not passed its checks"):
+        pipeline.publish(settings)
+    both = f"3 of 13 jobs (23.08%) and {said}"
+    assert _share(settings, 0.2) == (both, ["new-1", "new-2", "old-9"])
+    assert _share(settings, 0.67) is None
+    _deliver(settings, "next", good=1)
+    assert _share(settings, 0.5) is None  # 2 of the 4 that are not published
+    assert pipeline.publish(settings).changed
+
+
+def test_a_sound_delivery_does_not_hide_what_is_published(tmp_path: Path) -> None:
+    """Over all jobs the limit is kept, too: also where it was lowered, and nothing is new."""
+    settings = new_home(tmp_path / "home")
+    _deliver(settings, "old", good=1, wrong=1)
+    pipeline.run_checks(settings)
+    pipeline.publish(settings)
+    said = "1 of 2 jobs (50.00%) are in quarantine in part or whole"
+    assert _share(settings, 0.4) == (said, ["old-1"])
+    _deliver(settings, "new", good=1)
+    said = "1 of 3 jobs (33.33%) are in quarantine in part or whole"
+    assert _share(settings, 0.3) == (said, ["old-1"])
+    assert _share(settings, 0.4) is None
+
+
+def test_a_batch_made_again_counts_as_new(tmp_path: Path) -> None:
+    """What the published version holds otherwise is not published yet."""
+    settings = new_home(tmp_path / "home")
+    _deliver(settings, "one", good=1, wrong=1)
+    _deliver(settings, "two", good=8)
+    pipeline.run_checks(settings)
+    pipeline.publish(settings)
+    assert _share(settings, 0.1) is None
+    change_build(
+        settings.warehouse_dir,
+        "UPDATE batches SET commit_id = 'another' WHERE batch_id = "
+        "(SELECT batch_id FROM jobs WHERE job_id = 'one-0')",
+    )
+    said = "1 of 2 jobs (50.00%) that are not published yet are in quarantine in part or whole"
+    assert _share(settings, 0.1) == (said, ["one-1"])
 
 
 def test_no_jobs_are_no_share(tmp_path: Path) -> None:

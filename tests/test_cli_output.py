@@ -22,8 +22,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from transforms import plain
-from transforms.cli import words
+from transforms import plain, words
 from transforms.cli.outcome import write_outcome
 from transforms.cli.progress import ProgressLines, show_progress
 from transforms.cli.rows import json_value, query_outcome

@@ -75,8 +75,7 @@ def test_every_field_of_a_form_is_tried_here(dagbag: DagBag) -> None:
         param = param_of(dagbag, dag_id, name)
         assert param.description.endswith("."), (dag_id, name)
         assert param.schema["type"], (dag_id, name)
-        if dag_id != INGEST:
-            assert param.schema["title"], (dag_id, name)
+        assert param.schema["title"], (dag_id, name)
 
 
 @pytest.mark.parametrize(("dag_id", "name"), PAIRS)

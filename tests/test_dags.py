@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
     from airflow_session import MakeFlow
 
+    from transforms.reports import IngestReport
+    from transforms.settings import Settings, SourceSettings
+
 pytest_plugins = ["airflow_session"]
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 
@@ -39,7 +42,8 @@ def run(dagbag: DagBag, dag_id: str, **options: object) -> dict[str, str]:
     """Runs a DAG in this process; returns the run's and the tasks' states by name."""
     if dag_id == INGEST:  # a run leaves its conf in the params of the tasks for those that follow
         given = cast("dict[str, object]", options.get("run_conf", {}))
-        options["run_conf"] = {"fetch_subtitles": False} | given
+        defaults = {"fetch_subtitles": False, "jobs_per_task": 500, "job_ids": None}
+        options["run_conf"] = defaults | given
     dag_run = dagbag.dags[dag_id].test(**options)
     states = {
         task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]": task.state
@@ -225,6 +229,7 @@ def test_flow_runs_from_ledger_to_published_file(
         **{f"flatten[{index}]": "success" for index in range(3)},
         "subtitles": "skipped",
         "publish_lake": "success",
+        "report_failure": "skipped",
     }
     [(asset, extra)] = events_of(run_id)
     assert asset == "cognition_lake"
@@ -264,6 +269,7 @@ def test_run_with_nothing_to_do_is_green_and_wakes_nobody(
         "flatten": "skipped",
         "subtitles": "skipped",
         "publish_lake": "skipped",
+        "report_failure": "skipped",
     }
 
 
@@ -315,7 +321,7 @@ def test_subtitle_files_are_archived_on_request(
 def test_refused_key_fails_the_run_at_once(
     dagbag: DagBag, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wrong secret is not retried, stops the tasks behind it and is announced to nobody."""
+    """A wrong secret is not retried, fails the run and is announced to nobody."""
     flow = make_flow(jobs=4, clean=True)
     wrong = flow.connection(password="not-the-secret")
     monkeypatch.setenv("AIRFLOW_CONN_ALIBABA_IMS_DEFAULT", wrong)
@@ -325,12 +331,44 @@ def test_refused_key_fails_the_run_at_once(
         "run": "failed",
         "ledger": "success",
         "source[0]": "failed",
-        "stale": "upstream_failed",
-        "flatten": "upstream_failed",
-        "subtitles": "upstream_failed",
-        "publish_lake": "upstream_failed",
+        "stale": "success",
+        "flatten": "skipped",
+        "subtitles": "skipped",
+        "publish_lake": "skipped",
+        "report_failure": "failed",
     }
     assert flow.status().pending == 4
+
+
+def test_what_landed_goes_on_though_a_task_failed(
+    dagbag: DagBag, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two source tasks one fails: the replies of the other are flattened and announced."""
+    flow = make_flow(jobs=4, clean=True)
+    doomed = flow.service.job_ids[0]
+    query_batch = pipeline.query_batch
+
+    def half(settings: Settings, source: SourceSettings, job_ids: list[str]) -> IngestReport:
+        if doomed in job_ids:
+            raise SourceRefusedError("not this one")
+        return query_batch(settings, source, job_ids)
+
+    monkeypatch.setattr(pipeline, "query_batch", half)
+    states = run(dagbag, INGEST, run_conf={"jobs_per_task": 2})
+    assert sorted(states[f"source[{n}]"] for n in range(2)) == ["failed", "success"]
+    rest = {name: states[name] for name in ("run", "flatten[0]", "publish_lake", "report_failure")}
+    assert rest == {
+        "run": "failed",
+        "flatten[0]": "success",
+        "publish_lake": "success",
+        "report_failure": "failed",
+    }
+    [(asset, extra)] = events_of(states["run_id"])
+    assert (asset, extra["queried"]["landed"], extra["flattened"]["jobs"]) == (
+        "cognition_lake",
+        2,
+        2,
+    )
 
 
 def test_failed_check_stops_the_publish(

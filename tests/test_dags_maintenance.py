@@ -179,7 +179,7 @@ def test_maintenance_does_every_step(
     expired = result_of(ended, "expiry")
     assert expired == {"pending": 2, "expiring": 0, "first_expires_at": None, "expired": 2}
     (warning,) = [r.message for r in caplog.records if r.levelno == logging.WARNING]
-    assert warning.startswith("2 pending jobs are past the time the service keeps results: late-1")
+    assert warning.startswith("Pending jobs past the time the service keeps results: 2: late-1")
     assert pipeline.status(home).waiting_batches == 0
 
     before = tree(home.home)
@@ -241,10 +241,22 @@ def test_expiring_jobs_are_told_to_whom_it_may_concern(
     assert states_of(ended)["expiry"] == "success"
     ((text, task),) = called
     assert task == "expiry"
-    assert text.startswith("12 pending jobs expire soon, the first ")
+    assert text.startswith("Pending jobs that expire soon: 12, the first ")
     assert f"soon-09 ({soon + timedelta(days=180):%F}), ..." in text
     assert "soon-10" not in text
     assert "does ingest_cognition_jobs run" in text
+
+
+def test_wrong_setting_fails_at_the_first_try(
+    dagbag: DagBag, home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No retry makes a value possible: each step fails at once, and nothing is touched."""
+    monkeypatch.setenv("COGNITION_KEEP_VERSIONS", "0")
+    before = tree(home.home)
+    ended = run(dagbag, MAINTAIN)
+    assert {*states_of(ended).values()} == {"failed"}
+    assert {each.try_number for each in ended.get_task_instances()} == {1}
+    assert tree(home.home) == before
 
 
 @pytest.mark.parametrize(

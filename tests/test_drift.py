@@ -15,6 +15,7 @@ from lake_kit import Landing, new_home
 
 from transforms import lake, pipeline
 from transforms.cli import main
+from transforms.merged.rows import Unmerged
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -249,9 +250,9 @@ def test_verify_finds_each_loss(
     read = lake.read_rows
 
     def without(
-        storage: Storage, commit: lake.Commit, file: lake.CommittedFile, **how: Any
+        storage: Storage, commit: lake.Commit, file: lake.CommittedFile, *, unmerged: Unmerged
     ) -> pa.Table:
-        rows = read(storage, commit, file, **how)
+        rows = read(storage, commit, file, unmerged=unmerged)
         return lose(rows) if file.table == table else rows
 
     monkeypatch.setattr(lake, "read_rows", without)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from transforms.contract import load_contracts
 from transforms.envelope import EXPIRED
 from transforms.expiry import Retention, expiry_of, read_expiry
 from transforms.lake import open_lake
+from transforms.ledger import Known
 from transforms.reports import ExpiringJob, ExpiryReport
 from transforms.settings import Settings, SourceSettings
 from transforms.source.errors import readable_code
@@ -30,8 +30,9 @@ SUCCESS = b'{"JobStatus":"Success"}'
 PROCESSING = b'{"JobStatus":"Processing","RequestId":"R-1"}'
 
 
-def _days_ago(days: float) -> datetime:
-    return TODAY - timedelta(days=days)
+def _days_ago(days: float) -> Known:
+    since = TODAY - timedelta(days=days)
+    return Known(since, since)
 
 
 def _source(service: Sandbox) -> SourceSettings:
@@ -47,12 +48,11 @@ def _source(service: Sandbox) -> SourceSettings:
 
 
 def _know(settings: Settings, days: float, *jobs: str) -> None:
-    """Puts jobs into the ledger by a file that was written so many days ago."""
+    """Puts jobs into the ledger that were submitted so many days ago."""
     storage = open_lake(settings.lake_root, create=True)
-    name = f"ledger/{days}.txt"
-    storage.write_bytes(name, "".join(f"{job}\n" for job in jobs).encode())
-    at = datetime.now(UTC).timestamp() - days * 86_400
-    os.utime(storage.path(name), (at, at))
+    at = datetime.now(UTC) - timedelta(days=days)
+    lines = [f"{job},{at.isoformat()}" for job in jobs]
+    storage.write_bytes(f"ledger/{days}.csv", "\n".join(["job_id,submitted_at", *lines]).encode())
 
 
 # --- what is about to be lost
@@ -140,13 +140,11 @@ def test_status_says_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 def test_a_job_of_unknown_age_never_ends() -> None:
     """Who asks for an id that no ledger knows does not close it."""
-    retention = Retention(180, {"old": _days_ago(180), "young": _days_ago(179.9)})
-    assert [retention.has_ended(job, NOW) for job in ("old", "young", "unknown")] == [
-        True,
-        False,
-        False,
-    ]
-    assert retention.ends("old") == TODAY
+    copied = Known(_days_ago(400).since, None)  # by the time of its file, which nobody told
+    known = {"old": _days_ago(180), "young": _days_ago(179.9), "copied": copied}
+    retention = Retention(180, lambda: known)
+    ended = [job for job in (*known, "unknown") if retention.has_ended(job, NOW)]
+    assert ended == ["old"]
 
 
 # --- recording it

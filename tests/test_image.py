@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -16,9 +17,15 @@ import pytest
 from lake_kit import child_environment
 from packaging.requirements import Requirement
 
+from transforms.messages.callback import HEALTH_PATH
+from transforms.messages.listen import DEFAULT_PORT
+
 ROOT = Path(__file__).resolve().parent.parent
 REPLY = ROOT / "tests/api_replies/meta_title.json"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PING = (
+    "--app airflow.providers.celery.executors.celery_executor.app inspect ping -d celery@worker-1"
+)
 EXTRAS = set(PROJECT["optional-dependencies"]) - {"dev"}
 
 
@@ -130,6 +137,27 @@ def test_default_command_is_ours() -> None:
     assert "cognition" in PROJECT["scripts"]
 
 
+def test_git_is_there_for_a_bundle() -> None:
+    """The image has the program that DAGs from a git bundle need, and no list of packages."""
+    (installed,) = [run for run in FINAL.each("RUN") if "apt-get" in run]
+    assert "install -y --no-install-recommends git " in installed
+    assert installed.endswith("rm -rf /var/lib/apt/lists/*")
+
+
+def health_command() -> str:
+    """Returns what the health check runs."""
+    (text,) = FINAL.each("HEALTHCHECK")
+    return text.partition("CMD")[2]
+
+
+def test_health_is_asked_where_things_are() -> None:
+    """Celery's application is where the health check looks, and callbacks are at the port asked."""
+    (app,) = re.findall(r"--app (\S+)\.app ", health_command())
+    assert importlib.util.find_spec(app) is not None
+    assert f":{DEFAULT_PORT}{HEALTH_PATH}" in health_command()
+    assert str(DEFAULT_PORT) in FINAL.each("EXPOSE")[0].split()
+
+
 @pytest.mark.parametrize(
     ("process", "check"),
     [
@@ -138,15 +166,20 @@ def test_default_command_is_ours() -> None:
         ("airflow triggerer", "airflow jobs check --job-type TriggererJob --local"),
         ("airflow api_server -- host:0.0.0.0 port:8080", "python -c import urllib.request"),
         ("/opt/cognition/bin/python /opt/cognition/bin/airflow api-server", "python -c import"),
-        ("/opt/cognition/bin/python /opt/cognition/bin/cognition listen", "cognition --version"),
+        ("/sbin/docker-init -- airflow celery worker --queues warehouse", f"celery {PING}"),
+        ("[celeryd: celery@worker-1:MainProcess] -active- (worker)", f"celery {PING}"),
+        ("/opt/cognition/bin/python /opt/cognition/bin/cognition listen", "python -c import"),
+        ("/sbin/docker-init -- cognition listen --host 0.0.0.0", "python -c import urllib.request"),
+        ("cognition status", "cognition --version"),
     ],
 )
 def test_health_is_that_of_the_process(tmp_path: Path, process: str, check: str) -> None:
     """The health check asks after the process that runs, and says no when the answer is no."""
-    (text,) = FINAL.each("HEALTHCHECK")
-    command = text.partition("CMD")[2].replace("/proc/1/cmdline", str(tmp_path / "cmdline"))
+    command = health_command().replace("/proc/1/cmdline", str(tmp_path / "cmdline"))
     (tmp_path / "cmdline").write_text(process.replace(" ", "\0") + "\0")
-    for name in ("airflow", "python", "cognition"):
+    (tmp_path / "hostname").write_text("#!/bin/sh\necho worker-1\n")
+    (tmp_path / "hostname").chmod(0o755)
+    for name in ("airflow", "python", "cognition", "celery"):
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\nexit 7\n')
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
@@ -226,7 +259,7 @@ def test_build_stage_gives_a_working_installation(built: Path, tmp_path: Path) -
     assert "load_warehouse" in run("airflow", "dags", "list", "--columns", "dag_id")
     assert "No data found" in run("airflow", "dags", "list-import-errors")
     site = built / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-    assert [*site.glob("transforms/__pycache__/pipeline.*.pyc")]
+    assert [*site.glob("transforms/pipeline/__pycache__/whole.*.pyc")]
     assert [*site.glob("airflow/__pycache__/settings.*.pyc")]
     assert not (site / "pytest").exists()
     assert not (site / "mypy").exists()

@@ -66,8 +66,8 @@ def _nothing(place: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "create", "error", "said"),
     [
-        (_nothing, False, ConfigurationError, ("no lake at", "cognition ingest")),
-        (_holds_photos, False, ConfigurationError, ("no lake at", "cognition ingest")),
+        (_nothing, False, ConfigurationError, ("no lake at", "cognition add")),
+        (_holds_photos, False, ConfigurationError, ("no lake at", "cognition add")),
         (_holds_photos, True, ConfigurationError, ("no lake.json", "choose an empty folder")),
         (_is_a_file, True, ConfigurationError, ("is a file", "choose an empty folder")),
         (_holds(b'{"format": 2}'), True, LakeFormatError, ("has format 2", "reads 1", "upgrade")),

@@ -255,8 +255,9 @@ def test_a_job_is_known_since_it_was_submitted(storage: Storage, name: str) -> N
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=5)
     storage.write_bytes(f"ledger/{name}", TIMED[name])
     known = ledger.read_jobs(storage)
-    assert known["a"] == SUBMITTED
-    assert before <= known["b"] <= datetime.now(UTC).replace(tzinfo=None)
+    assert known["a"] == (SUBMITTED, SUBMITTED)
+    assert before <= known["b"].since <= datetime.now(UTC).replace(tzinfo=None)
+    assert known["b"].told is None
 
 
 def test_the_earliest_time_of_a_job_counts(storage: Storage) -> None:
@@ -264,8 +265,33 @@ def test_the_earliest_time_of_a_job_counts(storage: Storage) -> None:
     storage.write_bytes("ledger/a.csv", b"job_id,submitted_at\na,2026-02-01\nb,2999-01-01\n")
     storage.write_bytes("ledger/b.csv", b"job_id,submitted_at\na,2026-01-01\n")
     known = ledger.read_jobs(storage)
-    assert known["a"] == datetime.fromisoformat("2026-01-01")
-    assert known["b"] < datetime.fromisoformat("2999-01-01")
+    assert known["a"].told == datetime.fromisoformat("2026-01-01")
+    assert known["b"].since < datetime.fromisoformat("2999-01-01")
+    assert known["b"].told is None
+
+
+def test_a_time_before_there_were_such_jobs_tells_nothing(storage: Storage) -> None:
+    """A database's 1970 does not make a job so old that it is given up."""
+    storage.write_bytes("ledger/a.csv", b"job_id,submitted_at\na,1970-01-01\nb,2019-12-31\n")
+    assert [each.told for each in ledger.read_jobs(storage).values()] == [None, None]
+
+
+def test_a_file_that_is_merged_while_it_is_read_is_found_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that vanish between listing and reading are looked for in what is there then."""
+    for number in range(5):
+        storage.write_bytes(f"ledger/x/{number}.txt", f"job-{number}\n".encode())
+    read = Storage.read
+
+    def merge_first(self: Storage, relative: str) -> pa.Buffer:
+        monkeypatch.setattr(Storage, "read", read)
+        storage.write_bytes("ledger/x/merged.txt", b"job-0\njob-1\njob-2\njob-3\njob-4\n")
+        storage.remove_all([f"ledger/x/{number}.txt" for number in range(4)])
+        return read(self, relative)
+
+    monkeypatch.setattr(Storage, "read", merge_first)
+    assert set(ledger.read_ledger(storage)) == {f"job-{number}" for number in range(5)}
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", "31.01.2026", "1767225600"])
@@ -289,7 +315,9 @@ def test_what_is_appended_is_known(tmp_path: Path, storage: Storage) -> None:
     before = tree(tmp_path)
     assert ledger.append(storage, records, "callbacks", now=moment) == path
     assert tree(tmp_path) == before
-    assert ledger.read_jobs(storage)["b"] == datetime.fromisoformat("2026-01-01")
+    known = ledger.read_jobs(storage)
+    assert known["b"].told == datetime.fromisoformat("2026-01-01")
+    assert known["a"].told == moment.replace(tzinfo=None)
     assert ledger.read_ledger(storage) == ["a", "b"]
 
 

@@ -477,12 +477,12 @@ def test_a_certificate_is_verified(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "name", "said"),
     [
-        (None, "q", "COGNITION_QUEUE_ENDPOINT"),
+        (None, "q", "COGNITION_QUEUE_ENDPOINT is not set"),
         ("1.mns.cn-shanghai.aliyuncs.com/queues", "q", "COGNITION_QUEUE_ENDPOINT"),
         ("ftp://1.mns.cn-shanghai.aliyuncs.com", "q", "COGNITION_QUEUE_ENDPOINT"),
         ("https://user@1.mns.cn-shanghai.aliyuncs.com", "q", "COGNITION_QUEUE_ENDPOINT"),
         ("http://1.mns.cn-shanghai.aliyuncs.com", "q", "over https:// only"),
-        ("1.mns.cn-shanghai.aliyuncs.com", None, "COGNITION_QUEUE_NAME"),
+        ("1.mns.cn-shanghai.aliyuncs.com", None, "COGNITION_QUEUE_NAME is not set"),
         ("1.mns.cn-shanghai.aliyuncs.com", "../other", "COGNITION_QUEUE_NAME"),
         ("1.mns.cn-shanghai.aliyuncs.com", "q?peekonly=true", "COGNITION_QUEUE_NAME"),
     ],
@@ -605,6 +605,52 @@ def test_drain_tells_what_came(
     assert json.loads(capsys.readouterr().out)["received"] == 0
 
 
+def test_drain_says_where_unreadable_messages_are(
+    sandbox: SandboxQueue,
+    clock: Clock,
+    command: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They stay in the queue, or with --discard-unreadable were removed: it says which."""
+    sandbox.send("nonsense")
+    assert command() == 0
+    assert "they stay in the queue" in capsys.readouterr().err
+    sandbox.send("other nonsense")
+    clock.now += 31  # what was on loan comes again
+    assert command("--discard-unreadable") == 0
+    told = capsys.readouterr().err
+    assert "2 unreadable messages" in told
+    assert "they were removed" in told
+    assert "stay" not in told
+    assert sandbox.bodies == []
+
+
+def test_drain_goes_on_beside_a_wrong_ledger_file(
+    sandbox: SandboxQueue,
+    command: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With a wrong file in the ledger, messages are taken nevertheless; the file is told."""
+    lake = open_lake(str(tmp_path / "home/lake"), create=True)
+    lake.write_bytes("ledger/wrong.csv", b"video\n1\n")
+    sandbox.send(message("a"))
+    assert command() == 0
+    assert "ledger/wrong.csv is no ledger" in capsys.readouterr().err
+    lake.remove("ledger/wrong.csv")
+    assert ledger.read_ledger(lake) == ["a"]
+
+
+def test_drain_without_a_queue_is_2(
+    command: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no queue is configured, what is not set is named."""
+    for name in ("COGNITION_QUEUE_ENDPOINT", "COGNITION_QUEUE_NAME"):
+        monkeypatch.setenv(name, "")
+        assert command() == 2
+        assert f"{name} is not set" in capsys.readouterr().err
+
+
 def test_drain_is_strict_when_asked(
     sandbox: SandboxQueue, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -624,7 +670,9 @@ def test_drain_without_an_answer_is_3(
         port = gone.getsockname()[1]
     monkeypatch.setenv("COGNITION_QUEUE_ENDPOINT", f"http://127.0.0.1:{port}")
     assert command() == 3
-    assert "connection refused" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "connection refused" in told
+    assert "check COGNITION_QUEUE_ENDPOINT" in told
 
 
 def test_drain_refused_is_3(

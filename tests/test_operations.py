@@ -34,6 +34,7 @@ from transforms.airflow_provider.pools import POOLS
 from transforms.cli.app import app
 from transforms.errors import ConfigurationError
 from transforms.lake import open_lake
+from transforms.messages.drain import DrainReport
 from transforms.reports import ExpiryReport, FlattenReport, IngestReport, Status
 from transforms.settings import Settings, SourceSettings
 from transforms.source.errors import PERMISSION, ServiceError, Verdict, verdict_of
@@ -87,6 +88,11 @@ def read_blocks() -> tuple[Block, ...]:
 def blocks_in(language: str, section: str | None = None) -> list[Block]:
     """Returns the blocks of a language, of one section or all."""
     return [b for b in read_blocks() if b.language == language and section in {None, b.section}]
+
+
+def commands_of(*blocks: Block) -> str:
+    """Returns the commands of some blocks as one script."""
+    return "\n".join(command for block in blocks for command in block.commands)
 
 
 RUN = list(dict.fromkeys(block.section for block in blocks_in("console")))
@@ -146,6 +152,15 @@ def test_paths_of_the_repository_exist() -> None:
     """Each path of the repository that the page names is there."""
     named = re.findall(r"`((?:dags|transforms|schemas|sql|tests|docs)/[\w./-]*)`", TEXT)
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_places_are_those_of_the_settings() -> None:
+    """No command takes lake or warehouse to lie below the home, unless nothing else is set."""
+    named = re.findall(r"\S*\$\{?COGNITION_\S+", "\n".join(b.text for b in blocks_in("console")))
+    assert {*named} == {
+        f'{name.lower()}="${{COGNITION_{name}:-${{COGNITION_HOME:?}}/{name.lower()}}}"'
+        for name in ("LAKE", "WAREHOUSE")
+    }
 
 
 # Settings
@@ -310,7 +325,7 @@ def test_query_of_the_page_brings_job_ids(
         assert fetch_job_ids(here) == SqlLedgerReport(1, 1, "2026-01-03")
         database.execute("INSERT INTO jobs VALUES ('c', '2025-12-03', '2026-01-04')")
         assert fetch_job_ids(here) == SqlLedgerReport(2, 1, "2026-01-04")
-    submitted = {job: f"{since:%F}" for job, since in ledger.read_jobs(lake_of(here)).items()}
+    submitted = {job: f"{known.told:%F}" for job, known in ledger.read_jobs(lake_of(here)).items()}
     assert submitted == {"b": "2025-12-02", "c": "2025-12-03"}
 
 
@@ -322,6 +337,7 @@ def lake_of(home: Settings) -> Storage:
 # Metrics
 
 REPORTS = {
+    "from_queue": DrainReport,
     "source": IngestReport,
     "flatten": FlattenReport,
     "load": LoadReport,
@@ -368,7 +384,7 @@ def test_other_metrics_are_of_tasks_that_tell() -> None:
     groups = set(re.findall(r"`(?:cognition)?\.(\w+)\.\*`", TEXT))
     files = [*(ROOT / "dags").glob("*.py"), *(ROOT / "transforms/airflow_provider").glob("*.py")]
     code = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    told = set(re.findall(r"\btold\(\s*\"(\w+)\"", code))
+    told = set(re.findall(r"\b(?:told|announce_ids)\(\s*\"(\w+)\"", code))
     assert groups == told - REPORTS.keys()
 
 
@@ -390,8 +406,11 @@ class Installation:
 
     @property
     def settings(self) -> Settings:
-        """Returns where its lake and warehouse lie."""
-        return Settings(home=self.folder / "home")
+        """Returns where its lake and warehouse lie: not below its home, as with many machines."""
+        elsewhere = self.folder / "elsewhere"
+        return Settings(
+            home=self.folder / "home", lake=str(elsewhere / "lake"), warehouse=elsewhere / "duckdb"
+        )
 
     def run(self, script: str) -> str:
         """Runs a script that must succeed; returns what it wrote."""
@@ -408,19 +427,28 @@ class Installation:
         self.said = done.stdout
         return done.stdout
 
-    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+    def rows(self) -> Rows:
         """Returns all published rows by table."""
-        path = str(self.folder / "home/warehouse/warehouse.duckdb")
-        with closing(duckdb.connect(path, read_only=True)) as connection:
-            names = "SELECT table_name FROM duckdb_tables() ORDER BY 1"
-            tables = [name for (name,) in connection.execute(names).fetchall()]
-            read = {t: connection.execute(f'FROM "{t}" ORDER BY ALL').fetchall() for t in tables}
-        return {table: rows for table, rows in read.items() if table != "cognition_meta"}
+        return rows_of(self.settings)
 
-    def files(self, below: str) -> dict[str, bytes]:
-        """Returns the files below a folder of the home, by relative path."""
-        top = self.folder / "home" / below
-        return {str(p.relative_to(top)): p.read_bytes() for p in top.rglob("*") if p.is_file()}
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def rows_of(here: Settings) -> Rows:
+    """Returns all published rows by table."""
+    path = str(here.warehouse_dir / "warehouse.duckdb")
+    with closing(duckdb.connect(path, read_only=True)) as connection:
+        names = "SELECT table_name FROM duckdb_tables() ORDER BY 1"
+        tables = [name for (name,) in connection.execute(names).fetchall()]
+        read = {t: connection.execute(f'FROM "{t}" ORDER BY ALL').fetchall() for t in tables}
+    return {table: rows for table, rows in read.items() if table != "cognition_meta"}
+
+
+def tables_of(here: Settings) -> dict[str, bytes]:
+    """Returns the files of the lake's tables, by relative path."""
+    top = Path(here.lake_root) / "tables"
+    return {str(p.relative_to(top)): p.read_bytes() for p in top.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -431,13 +459,21 @@ def service() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def pattern(service: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A deployment in use: Airflow's database is made, and two versions were published."""
-    folder = tmp_path_factory.mktemp("pattern")
+def installed(service: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A deployment with nothing in it but what the commands of Install made."""
+    folder = tmp_path_factory.mktemp("installed")
     (folder / "work").mkdir()
     (folder / "airflow" / "tmp").mkdir(parents=True)
-    here = Settings(home=folder / "home")
-    lake = open_lake(here.lake_root, create=True)
+    made = Installation(folder, environment_of(folder, service))
+    made.run(commands_of(*blocks_in("console", "Install")))
+    return made
+
+
+@pytest.fixture(scope="module")
+def pattern(installed: Installation, service: Sandbox) -> Path:
+    """The same in use: two versions were published."""
+    here = installed.settings
+    lake = open_lake(here.lake_root)
     source = SourceSettings(**source_of(service))
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     for name, jobs, now in (("a", service.job_ids[:8], hour_ago), ("b", service.job_ids[8:], None)):
@@ -447,14 +483,7 @@ def pattern(service: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pipeline.load_batches(here)
         pipeline.run_checks(here)
         publish(here.warehouse_dir, here.keep_versions, now=now)
-    subprocess.run(
-        [BIN / "airflow", "db", "migrate"],
-        env=environment_of(folder, service),
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
-    return folder
+    return installed.folder
 
 
 def source_of(service: Sandbox) -> dict[str, Any]:
@@ -473,7 +502,10 @@ def environment_of(folder: Path, service: Sandbox) -> dict[str, str]:
     made = airflow_environment(folder / "airflow", "http://127.0.0.1:9")
     made = {name: value for name, value in made.items() if not name.startswith("PYTEST")}
     ours = {f"COGNITION_{k.upper()}": str(v) for k, v in source_of(service).items()}
-    ours |= {"COGNITION_HOME": str(folder / "home"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
+    here = Installation(folder, {}).settings
+    ours |= {"COGNITION_HOME": str(here.home), "COGNITION_LAKE": here.lake_root}
+    ours |= {"COGNITION_WAREHOUSE": str(here.warehouse_dir)}
+    ours |= {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
     path = f"{BIN}:{os.environ['PATH']}"
     return {**made, **ours, "PATH": path, "HOME": str(folder), "COLUMNS": "100"}
 
@@ -487,24 +519,21 @@ def installation(pattern: Path, service: Sandbox, tmp_path: Path) -> Installatio
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", [name for name in RUN if name != "Roll back"])
+def test_install_begins_with_nothing(installed: Installation) -> None:
+    """Its DAGs have no import errors, the pools are made, and status reads the lake it made."""
+    assert "No data found" in installed.said
+    assert all(f"{p.name}: made with {p.slots} slot" in installed.said for p in POOLS)
+    assert "0 known jobs" in installed.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("section", [name for name in RUN if name not in {"Install", "Roll back"}])
 def test_commands_of_a_section_run(installation: Installation, section: str) -> None:
     """The commands of a section run one after the other and do what the section says."""
     before = installation.rows()
-    commands = [c for block in blocks_in("console", section) for c in block.commands]
-    installation.run("\n".join(commands))
+    installation.run(commands_of(*blocks_in("console", section)))
     if section in CHECKS:
         CHECKS[section](installation, before)
-
-
-Rows = dict[str, list[tuple[Any, ...]]]
-
-
-def check_install(installation: Installation, before: Rows) -> None:
-    """The package's DAGs have no import errors, the pools are made, and status reads the lake."""
-    assert "No data found" in installation.said
-    assert all(f"{p.name}: made with {p.slots} slot" in installation.said for p in POOLS)
-    assert "12 known jobs" in installation.said
 
 
 def check_secrets(installation: Installation, before: Rows) -> None:
@@ -519,27 +548,26 @@ def check_pools(installation: Installation, before: Rows) -> None:
 
 
 def check_asking(installation: Installation, before: Rows) -> None:
-    """The saved reply is published, ids that nobody knows are recorded, and the rest stays."""
+    """The saved reply is published, and ids that nobody knows stay pending, as the page says."""
     status = pipeline.status(installation.settings)
     assert (status.known, status.waiting_batches) == (14, 0)
     jobs = {row[0] for row in installation.rows()["jobs"]}
-    assert jobs - {row[0] for row in before["jobs"]} == {f"example-job-{n}" for n in (1, 2, 3)}
+    assert jobs - {row[0] for row in before["jobs"]} == {"example-job-3"}
+    pending = {
+        j for batch in pipeline.pending_batches(installation.settings, size=9) for j in batch
+    }
+    assert {"example-job-1", "example-job-2"} <= pending
 
 
 def check_recovery(installation: Installation, before: Rows) -> None:
     """Warehouse and lake, made again, are as they were to the last row and byte."""
     assert installation.rows() == before
-    was = installation.files("lake/tables")
-    restored = Installation(installation.folder / "restored", {})
-    (installation.folder / "work/restored").rename(installation.folder / "restored-home")
-    restored.folder.mkdir()
-    (installation.folder / "restored-home").rename(restored.folder / "home")
-    assert restored.files("lake/tables") == was
-    assert restored.rows() == before
+    restored = Settings(home=installation.folder / "work/restored")
+    assert tables_of(restored) == tables_of(installation.settings) != {}
+    assert rows_of(restored) == before
 
 
 CHECKS: dict[str, Callable[[Installation, Rows], None]] = {
-    "Install": check_install,
     "Connections and secrets": check_secrets,
     "Pools": check_pools,
     "Back-logs and asking again": check_asking,
@@ -551,8 +579,8 @@ CHECKS: dict[str, Callable[[Installation, Rows], None]] = {
 def test_an_older_version_is_put_in_place(installation: Installation) -> None:
     """Rolled back, readers have the version before; the next load publishes the newest again."""
     newest = installation.rows()
-    back, _ = blocks_in("console", "Roll back")
-    installation.run("\n".join(back.commands))
+    places, back, _ = blocks_in("console", "Roll back")
+    installation.run(commands_of(places, back))
     older = installation.rows()
     assert 0 < len(older["jobs"]) < len(newest["jobs"])
     assert pipeline.load(installation.settings).publish.changed
@@ -574,8 +602,8 @@ def test_an_older_package_makes_everything_again(installation: Installation) -> 
     pipeline.load(newer)
     with pytest.raises(ConfigurationError, match="has rows the schemas have no place for"):
         pipeline.flatten(installation.settings)
-    _, again = blocks_in("console", "Roll back")
-    installation.run("\n".join(again.commands))
+    places, _, again = blocks_in("console", "Roll back")
+    installation.run(commands_of(places, again))
     assert installation.rows() == newest
 
 
@@ -650,6 +678,16 @@ def is_task(mark: ast.expr) -> bool:
 
 
 def called_in(function: ast.FunctionDef) -> set[str]:
-    """Returns the names of the functions of a module that a function calls."""
+    """Returns the functions of modules that a task calls, by name, or that its work calls."""
     calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
-    return {call.attr for call in calls if isinstance(call, ast.Attribute)}
+    named = {ast.unparse(call) for call in calls if isinstance(call, ast.Attribute)}
+    tasks = {name: work for name, work in works_of_ingest().items() if f"ingest.{name}" in named}
+    return {name.rpartition(".")[2] for name in named}.union(*map(called_in, tasks.values()))
+
+
+@cache
+def works_of_ingest() -> dict[str, ast.FunctionDef]:
+    """Returns what the tasks of `ingest_cognition_jobs` do, by name."""
+    file = ROOT / "transforms/airflow_provider/ingest.py"
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return {each.name: each for each in body if isinstance(each, ast.FunctionDef)}

@@ -147,7 +147,7 @@ def test_dags_pools_and_tags_are_there(scheduler: Scheduler) -> None:
     ("dag_id", "conf"),
     [
         (INGEST, {"jobs_per_task": 0}),
-        (INGEST, {"jobs_per_task": 10_001}),
+        (INGEST, {"jobs_per_task": 1001}),
         (INGEST, {"jobs_per_task": "ten"}),
         (INGEST, {"fetch_subtitles": "maybe"}),
         (REPLAY, {"types": ["NoSuchType"]}),
@@ -209,7 +209,7 @@ def test_unknown_jobs_are_recorded_and_unfinished_ones_wait(
     rows = pipeline.query(settings, "SELECT job_id FROM jobs WHERE state = 'rejected'").to_pylist()
     assert {row["job_id"] for row in rows} == {*service.ids_with(Flaw.UNKNOWN_JOB), STRANGER}
     first, second = flown.tasks
-    assert all(task.try_number == 1 for task in first.values())
+    assert all(task.try_number == 1 for task in first.values() if task.state == "success")
     assert [label for label in second if label.startswith("source")] == ["source[0]"]
     assert second["source[0]"].state == "success"
     assert flown.flow.status().pending == 2
@@ -249,7 +249,8 @@ def test_clearing_and_running_again_changes_no_row(
     scheduler.serve(flown.flow)
     run_id = (flown.runs if dag_id == INGEST else flown.loads)[0]["dag_run_id"]
     before = flown.everything()
-    assert {task.task_id for task in scheduler.api.tasks(dag_id, run_id)} <= {*in_turn}
+    known = {*in_turn, "report_failure"}  # which runs only where another failed
+    assert {task.task_id for task in scheduler.api.tasks(dag_id, run_id)} <= known
     for cleared in [*in_turn, WHOLE_RUN]:
         tries = scheduler.tasks(dag_id, run_id)
         scheduler.clear(dag_id, run_id, cleared)

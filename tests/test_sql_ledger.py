@@ -71,10 +71,10 @@ def lines_of(settings: Settings) -> list[list[dict[str, object]]]:
 def test_nothing_is_read_where_no_connection_is_named(
     airflow_home: Path, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """Without COGNITION_LEDGER_SQL_CONN_ID there is no such source, and no lake is made."""
+    """Without a query and a connection there is no such source, and no lake is made."""
     from transforms.airflow_provider.sql_ledger import fetch_job_ids
 
-    assert fetch_job_ids(make_settings(ledger_sql_conn_id=None)) is None
+    assert fetch_job_ids(make_settings(ledger_sql=None, ledger_sql_conn_id=None)) is None
     assert not (tmp_path / "home").exists()
 
 
@@ -284,8 +284,8 @@ def test_time_of_submission_is_kept(
     settings = make_settings(ledger_sql=query)
     fetch_job_ids(settings)
     known = ledger.read_jobs(lake_at(settings))
-    assert known["a"] == datetime(2025, 6, 1, 4)  # noqa: DTZ001 - naive UTC
-    assert known["b"] > datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC
+    assert known["a"].since == datetime(2025, 6, 1, 4)  # noqa: DTZ001 - naive UTC
+    assert known["b"].since > datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC
 
 
 def test_query_may_lie_in_a_file(
@@ -340,35 +340,61 @@ def test_wrong_settings_are_named(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ((None, 3), "row 3 of the query of COGNITION_LEDGER_SQL: job_id is NULL"),
-        ((17, 3), "row 3 of the query of COGNITION_LEDGER_SQL: job_id is of type int; cast it"),
-        (("two words", 3), "job_id 'two words' is none"),
-        (("c", None), "watermark is NULL; give a time"),
-        (("c", b"\x01"), "watermark is of type bytes; give a time"),
-        (("c", "three"), "watermark three is of another kind than 2 before"),
+        ((None, 3), "row 3: job_id is NULL"),
+        ((17, 3), "row 3: job_id is of type int; cast it"),
+        (("", 3), "row 3: job_id '' is none"),
+        (("two words", 3), "row 3: job_id 'two words' is none"),
+        (("c", None), "row 3: watermark is NULL; give a time"),
+        (("c", b"\x01"), "row 3: watermark is of type bytes; give a time"),
+        (("c", "three"), "row 3: watermark three is of another kind than 2 before"),
     ],
 )
-def test_wrong_row_is_named_and_not_passed_over(
+def test_wrong_row_holds_up_no_other(
     database: sqlite3.Connection,
     make_settings: MakeSettings,
     monkeypatch: pytest.MonkeyPatch,
     wrong: tuple[object, object],
     said: str,
 ) -> None:
-    """A row that is no job ends the reading by its number; ids before it are told of, not lost."""
+    """The ids of all other rows get to the ledger; the row is named and read again until right."""
     from transforms.airflow_provider import sql_ledger
 
     monkeypatch.setattr(sql_ledger, "IDS_PER_FILE", 2)
     query = QUERY.replace("at >= :watermark", "coalesce(:watermark, 1) IS NOT NULL")
     settings = make_settings(ledger_sql=query)
     insert(database, [("a", 1), ("b", 2), wrong, ("d", 4)])
-    with pytest.raises(ConfigurationError) as caught:
-        sql_ledger.fetch_job_ids(settings)
-    assert said in str(caught.value)
-    assert "2 ids of the rows before it are in the ledger" in str(caught.value)
-    assert ledger.read_ledger(lake_at(settings)) == ["a", "b"]
+    for _ in range(2):
+        with pytest.raises(ConfigurationError) as caught:
+            sql_ledger.fetch_job_ids(settings)
+        begin = "1 of 4 rows of the query of COGNITION_LEDGER_SQL cannot be used: "
+        assert str(caught.value).startswith(begin + said)
+        assert sorted(ledger.read_ledger(lake_at(settings))) == ["a", "b", "d"]
+        assert watermark.read_watermark(lake_at(settings)) is None
+    assert [len(lines) for lines in lines_of(settings)] == [2, 1]
     database.execute("DELETE FROM jobs WHERE rowid = 3")
-    assert sql_ledger.fetch_job_ids(settings) == sql_ledger.SqlLedgerReport(3, 1, "4")
+    assert sql_ledger.fetch_job_ids(settings) == sql_ledger.SqlLedgerReport(3, 0, "4")
+    assert watermark.read_watermark(lake_at(settings)) == 4
+
+
+def test_of_many_wrong_rows_the_first_are_named(
+    database: sqlite3.Connection, make_settings: MakeSettings
+) -> None:
+    """Rows written before their submit returned are counted, three are named, the rest gets in."""
+    from transforms.airflow_provider.sql_ledger import fetch_job_ids
+
+    settings = make_settings()
+    ledger.append(lake_at(settings), [{"job_id": "old", "watermark": 1}], "sql")
+    rows = [(None if n % 2 else f"job-{n:04}", n) for n in range(1, 2001)]
+    insert(database, rows)
+    with pytest.raises(ConfigurationError) as caught:
+        fetch_job_ids(settings)
+    assert "1,000 of 2,000 rows" in str(caught.value)
+    assert "row 1: job_id is NULL; row 3: job_id is NULL; row 5: job_id is NULL; ..." in str(
+        caught.value
+    )
+    assert "row 7:" not in str(caught.value)
+    assert len(ledger.read_ledger(lake_at(settings))) == 1001
+    assert watermark.read_watermark(lake_at(settings)) == 1
 
 
 @pytest.mark.parametrize("time", ["soon", 1_700_000_000])
@@ -383,7 +409,7 @@ def test_submission_that_is_no_time_is_refused(
     settings = make_settings(ledger_sql=query)
     lake_at(settings)
     before = tree(tmp_path / "home")
-    with pytest.raises(ConfigurationError, match=r"row 1 .*: submitted_at is no time"):
+    with pytest.raises(ConfigurationError, match=r"row 1: submitted_at is no time"):
         fetch_job_ids(settings)
     assert tree(tmp_path / "home") == before
 

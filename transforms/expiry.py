@@ -6,11 +6,13 @@ Nobody tells when a job was submitted; what the ledger says is the latest it can
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from transforms import ledger, raw
+from transforms.ledger import Known
 from transforms.reports import ExpiringJob, ExpiryReport
 from transforms.settings import Settings
 from transforms.storage import Storage
@@ -19,27 +21,37 @@ LISTED = 100
 """So many jobs are told one by one; the counts hold all."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Retention:
     """When the service may delete jobs.
 
     Attributes:
         days: How long it keeps a job.
-        known_since: Since when each job is known, naive UTC; a job without a time never ends.
+        read_known: Gives the ledger's jobs; called at most once, and only if need be, as many
+            files may have to be read.
     """
 
     days: int
-    known_since: Mapping[str, datetime] = field(default_factory=dict)
-
-    def ends(self, job_id: str) -> datetime | None:
-        """Returns when a job's results may be gone, naive UTC."""
-        since = self.known_since.get(job_id)
-        return None if since is None else since + timedelta(days=self.days)
+    read_known: Callable[[], Mapping[str, Known]] = dict
 
     def has_ended(self, job_id: str, at: datetime) -> bool:
-        """Tells whether a job's results may be gone at a time that knows its zone."""
-        ends = self.ends(job_id)
-        return ends is not None and ends <= _naive(at)
+        """Tells whether a job's results are gone at a time that knows its zone.
+
+        Only a time that was told counts: a file's own may be that of its copy.
+        """
+        known = self._known.get(job_id)
+        if known is None or known.told is None:
+            return False
+        return known.told + timedelta(days=self.days) <= _naive(at)
+
+    def is_new(self, job_id: str, at: datetime) -> bool:
+        """Tells whether a job is known for less than a day at a time that knows its zone."""
+        known = self._known.get(job_id)
+        return known is not None and _naive(at) - known.since < timedelta(days=1)
+
+    @cached_property
+    def _known(self) -> Mapping[str, Known]:
+        return self.read_known()
 
 
 def read_expiry(
@@ -61,7 +73,7 @@ def read_expiry(
 
 
 def expiry_of(
-    known_since: Mapping[str, datetime],
+    known: Mapping[str, Known],
     landed: Container[str],
     settings: Settings,
     *,
@@ -70,7 +82,7 @@ def expiry_of(
     """Returns the same of jobs that were read already; see `read_expiry`.
 
     Args:
-        known_since: Since when each job is known, naive UTC.
+        known: The ledger's jobs.
         landed: Jobs with a final reply.
         settings: How long results are kept, and how long ahead to warn.
         now: A time that knows its zone; default: the present.
@@ -78,7 +90,7 @@ def expiry_of(
     moment = _naive(now or datetime.now(UTC))
     warned = moment + timedelta(days=settings.expiry_warning_days)
     kept = timedelta(days=settings.retention_days)
-    pending = [(since + kept, job) for job, since in known_since.items() if job not in landed]
+    pending = [(each.since + kept, job) for job, each in known.items() if job not in landed]
     expired = sorted(each for each in pending if each[0] <= moment)
     expiring = sorted(each for each in pending if moment < each[0] <= warned)
     return ExpiryReport(

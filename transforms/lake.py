@@ -85,7 +85,7 @@ def open_lake(uri: str, *, create: bool = False) -> Storage:
         _read_format(storage, shown)
     elif not create:
         raise ConfigurationError(
-            f"no lake at {shown}: make one with `cognition ingest` or `import`"
+            f"no lake at {shown}: make one with `cognition add`, `ingest` or `import`"
         )
     elif storage.local is not None and storage.local.is_file():
         raise ConfigurationError(f"{shown} is a file, so it is no lake: choose an empty folder")

@@ -6,17 +6,17 @@ is the wrong one, and no job may be closed over it.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from transforms import raw
 from transforms.envelope import EXPIRED
 from transforms.errors import SourceRefusedError, SourceUnavailableError
 from transforms.expiry import Retention
+from transforms.ledger import Known
 from transforms.plain import plain
 from transforms.reports import IngestReport, Progress
 from transforms.settings import Settings, SourceSettings
@@ -40,7 +40,7 @@ DOUBTFUL_REJECTIONS = 10
 """So many rejected jobs and none with a JobStatus are a wrong region, not lost jobs."""
 
 _HTTP_ERRORS = 400
-_NO_TIMES: Final[Mapping[str, datetime]] = MappingProxyType({})
+_LOG = logging.getLogger(__name__)
 _FOR_EVER: Final = Retention(0)
 
 
@@ -86,7 +86,7 @@ def land_answers(  # noqa: PLR0913 - whom to ask for what, where to land it, and
     job_ids: Sequence[str],
     progress: Progress,
     *,
-    known_since: Mapping[str, datetime] = _NO_TIMES,
+    read_known: Callable[[], Mapping[str, Known]] = dict,
 ) -> IngestReport:
     """Asks the service for some jobs and lands the final replies.
 
@@ -98,7 +98,7 @@ def land_answers(  # noqa: PLR0913 - whom to ask for what, where to land it, and
         source_settings: How to reach the service.
         job_ids: The jobs, each once.
         progress: Told how many were answered.
-        known_since: Since when jobs are known, naive UTC.
+        read_known: Gives the ledger's jobs; called only where the age of one matters.
 
     Returns:
         What was answered, also where the service stopped answering: then with `stopped_reason`.
@@ -108,7 +108,7 @@ def land_answers(  # noqa: PLR0913 - whom to ask for what, where to land it, and
             answered before is landed, but for rejections nobody could believe.
     """
     tally, place = Tally(), Place(source_settings.region, endpoint_of(source_settings))
-    retention = Retention(settings.retention_days, known_since)
+    retention = Retention(settings.retention_days, read_known)
     progress("source", 0, len(job_ids))
     with CognitionSource(source_settings, pace_of(storage, source_settings)) as source:
         asked = _until_stopped(source.query_all(job_ids), tally)
@@ -184,6 +184,7 @@ def final_replies(
             return
         if len(held) >= DOUBTFUL_REJECTIONS:
             raise _wrong_place(tally, place)
+        held = _believed(held, retention)
     yield from _let_go(held, tally)
 
 
@@ -224,6 +225,22 @@ def _let_go(held: Sequence[Reply], tally: Tally) -> Iterator[Reply]:
     for reply in held:
         tally.landed += 1
         yield reply
+
+
+def _believed(held: Sequence[Reply], retention: Retention) -> list[Reply]:
+    """Returns rejections that can be believed though no other answer vouches for them.
+
+    Where jobs come in ones and twos, a wrong region would close them all, run by run: what is new
+    is asked for again until the next day.
+    """
+    believed = [each for each in held if not retention.is_new(each.job_id, each.queried_at)]
+    if left := len(held) - len(believed):
+        _LOG.warning(
+            "%d jobs were rejected and the service knew no other job: they stay pending until they "
+            "are known for a day. Check the ids, and COGNITION_REGION and COGNITION_ENDPOINT.",
+            left,
+        )
+    return believed
 
 
 def _forget(held: Sequence[Reply], tally: Tally) -> None:

@@ -8,11 +8,13 @@ no final reply of it; nothing else is remembered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -31,9 +33,25 @@ from transforms.storage import Storage
 
 FOLDER = "ledger"
 ID_LIMIT = 256
-_READINGS = 3
+EARLIEST = datetime(2020, 1, 1)  # noqa: DTZ001 - naive UTC, as all times in here
+APPENDED = re.compile(
+    rf"(?P<place>{FOLDER}/[^/]+/)(?P<time>(?P<day>\d{{8}})T\d{{6}})-[0-9a-f]{{12}}\.jsonl"
+)
+"""Paths of files that `append` wrote."""
+_READERS = 16
 
-Read = TypeVar("Read")
+
+class Known(NamedTuple):
+    """Since when a job is known, naive UTC.
+
+    Attributes:
+        since: What was told, else when its file was written, which a copy may have changed.
+        told: The earliest time that its lines give as `submitted_at`, or where they do not that
+            `append` named their file by; None where nothing tells.
+    """
+
+    since: datetime
+    told: datetime | None
 
 
 def read_ledger(storage: Storage) -> list[str]:
@@ -47,29 +65,56 @@ def read_ledger(storage: Storage) -> list[str]:
     return list(read_jobs(storage))
 
 
-def read_jobs(storage: Storage) -> dict[str, datetime]:
-    """Returns since when each known job is known, naive UTC, in the order of files and lines.
+def read_jobs(storage: Storage) -> dict[str, Known]:
+    """Returns since when each known job is known, in the order of files and lines.
 
-    That is the earliest of the times its lines give as `submitted_at` and of the times its files
-    were written: the job is that old at least.
+    A time before 2020, when no such job existed, or in the future tells nothing.
 
     Raises:
         ConfigurationError: As of `read_ledger`.
     """
     _refuse_dangling(storage)
-    return while_merged(lambda: _read_jobs(storage))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    written: dict[str, datetime] = {}
+    told: dict[str, datetime] = {}
+    for path, at, content in read_files(storage, FOLDER):
+        appended = appended_at(path)
+        for job, submitted in _read(path, content):
+            written[job] = min(at, written.get(job, at))
+            since = submitted or appended
+            if since is not None and EARLIEST <= since <= now:
+                told[job] = min(since, told.get(job, since))
+    return {job: Known(told.get(job, at), told.get(job)) for job, at in written.items()}
 
 
-def while_merged(read: Callable[[], Read]) -> Read:
-    """Returns what `read` reads of the ledger, begun anew where files were merged meanwhile.
+def read_files(storage: Storage, folder: str) -> Iterator[tuple[str, datetime, pa.Buffer]]:
+    """Yields path, time written and content of the files below a folder of the ledger.
 
-    Raises:
-        FileNotFoundError: A file is listed and cannot be found, again and again.
+    A file that was merged into another since it was listed is found there: what is listed anew is
+    read as well, until nothing is missing.
     """
-    for _ in range(_READINGS - 1):
-        with suppress(FileNotFoundError):  # merged into another since it was listed
-            return read()
-    return read()
+    seen: set[str] = set()
+    missing = True
+    while missing:
+        listed = storage.list_written(folder)
+        paths = [path for path in listed if path not in seen and not _is_hidden(path)]
+        missing = False
+        # A store answers one question after the other slowly, and many at once.
+        with ThreadPoolExecutor(_READERS if storage.local is None else 1) as pool:
+            for path, content in zip(
+                paths, pool.map(partial(_content, storage), paths), strict=True
+            ):
+                seen.add(path)
+                if content is None:
+                    missing = True
+                else:
+                    yield path, listed[path], content
+
+
+def appended_at(path: str) -> datetime | None:
+    """Returns when `append` wrote a file, by its name, naive UTC; None of another's file."""
+    named = APPENDED.fullmatch(path)
+    return datetime.strptime(named["time"], "%Y%m%dT%H%M%S") if named else None  # noqa: DTZ007 - UTC
 
 
 def append(
@@ -157,15 +202,11 @@ def is_job_id(text: str) -> bool:
     return 0 < len(text) <= ID_LIMIT and text.isprintable() and " " not in text and text[0] != "#"
 
 
-def _read_jobs(storage: Storage) -> dict[str, datetime]:
-    known: dict[str, datetime] = {}
-    for path, written in storage.list_written(FOLDER).items():
-        if _is_hidden(path):
-            continue
-        for job, submitted in _read(path, storage.read(path)):
-            since = min(written, submitted or written)
-            known[job] = min(since, known.get(job, since))
-    return known
+def _content(storage: Storage, path: str) -> pa.Buffer | None:
+    try:
+        return storage.read(path)
+    except FileNotFoundError:
+        return None
 
 
 def _is_hidden(path: str) -> bool:

@@ -6,7 +6,6 @@ ids are a set: a crash in between leaves every id, and the next run makes the sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +14,9 @@ from itertools import groupby
 import orjson
 
 from transforms.errors import ConfigurationError
-from transforms.ledger import FOLDER
+from transforms.ledger import APPENDED, FOLDER, appended_at
 from transforms.ledger_files import SUBMITTED_AT
 from transforms.storage import Storage, sha256_of
-
-_APPENDED = re.compile(  # named by `ledger.append`
-    rf"(?P<place>{FOLDER}/[^/]+/)(?P<time>(?P<day>\d{{8}})T\d{{6}})-[0-9a-f]{{12}}\.jsonl"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ def merge_ledger(
 
 def _by_day(paths: Sequence[str], today: str) -> Iterator[list[str]]:
     """Yields the files of a source and day where there are several, oldest first."""
-    found = [match for path in paths if (match := _APPENDED.fullmatch(path))]
+    found = [match for path in paths if (match := APPENDED.fullmatch(path))]
     for _, group in groupby(found, key=lambda match: (match["place"], match["day"])):
         appended = list(group)
         if len(appended) > 1 and appended[0]["day"] < today:
@@ -79,16 +74,13 @@ def _merge(storage: Storage, paths: Sequence[str]) -> bool:
     stem = paths[0].rpartition("-")[0]  # place and time of the first keep the order of ids
     target = f"{stem}-{sha256_of(content)[:12]}.jsonl"
     storage.write_bytes(target, content)
-    for path in paths:
-        if path != target:
-            storage.remove(path)
+    storage.remove_all(path for path in paths if path != target)
     return True
 
 
 def _dated(path: str, content: bytes) -> Iterator[bytes]:
     """Yields the lines of a file, each with the time its job is known since."""
-    match = _APPENDED.fullmatch(path)
-    time = datetime.strptime(match["time"], "%Y%m%dT%H%M%S") if match else None  # noqa: DTZ007 - UTC, as it says below
+    time = appended_at(path)
     for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue

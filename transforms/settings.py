@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -114,7 +114,8 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="If a greater share of jobs is in quarantine, nothing is published.",
+        description="If a greater share is in quarantine of all jobs, or of those not published "
+        "yet, nothing is published; 1 of 2 new jobs is half.",
     )
 
     @property
@@ -158,6 +159,11 @@ class QueueSettings(MessageSettings):
         10.0, gt=0, le=HOUR, allow_inf_nan=False, description="Silence beyond that wait."
     )
 
+    @property
+    def has_queue(self) -> bool:
+        """Tells whether a queue is configured, if only by half: that is an error once asked."""
+        return bool(self.queue_endpoint or self.queue_name)
+
 
 class CallbackSettings(MessageSettings):
     """Who may call back over HTTP."""
@@ -170,13 +176,28 @@ class CallbackSettings(MessageSettings):
     )
 
 
-class RetrySettings(BaseSettings):
-    """When Airflow tries a failed task again; read while a DAG file is parsed."""
+class DagSettings(BaseSettings):
+    """When the DAGs run and how they are tried again; read while a DAG file is parsed.
+
+    A schedule that is empty means "by hand only", so empty variables are not ignored here.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="COGNITION_", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="COGNITION_", extra="ignore", frozen=True, str_strip_whitespace=True
     )
 
+    schedule: str = Field("@hourly", description="Cron of `ingest_cognition_jobs`.")
+    collect_schedule: str = Field(
+        "*/15 * * * *", description="Cron of `collect_job_ids`; where no source is, by hand only."
+    )
+    maintenance_schedule: str = Field("@daily", description="Cron of `maintain_lake`.")
+    watch_seconds: float | None = Field(
+        None,
+        ge=1,
+        le=24 * HOUR,
+        allow_inf_nan=False,
+        description="Time between two looks of the triggerer for new job ids; empty: never.",
+    )
     retry_delay_seconds: float = Field(
         30.0,
         ge=1,
@@ -184,3 +205,9 @@ class RetrySettings(BaseSettings):
         allow_inf_nan=False,
         description="Wait before the first retry of a task; it doubles up to ten minutes.",
     )
+
+    @field_validator("watch_seconds", "retry_delay_seconds", mode="before")
+    @classmethod
+    def _ignore_empty(cls, given: object, info: ValidationInfo) -> object:
+        empty = isinstance(given, str) and not given.strip()
+        return cls.model_fields[str(info.field_name)].default if empty else given

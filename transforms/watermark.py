@@ -15,7 +15,7 @@ from decimal import Decimal
 import orjson
 
 from transforms.errors import ConfigurationError
-from transforms.ledger import FOLDER, while_merged
+from transforms.ledger import FOLDER, read_files
 from transforms.storage import Storage
 
 ORIGIN = "sql"
@@ -30,7 +30,17 @@ def read_watermark(storage: Storage) -> Watermark | None:
     Raises:
         ConfigurationError: A line cannot be read, or there are watermarks of two kinds.
     """
-    return while_merged(lambda: _greatest(storage))
+    greatest: Watermark | None = None
+    for place, found in _watermarks(storage):
+        try:
+            greatest = found if greatest is None or found > greatest else greatest  # type: ignore[operator]  # told apart below
+        except TypeError:
+            raise ConfigurationError(
+                f"{place}: the watermark {shown(found)} is of another kind than {shown(greatest)}: "
+                f"was the query changed? To read all of it anew, move {FOLDER}/{ORIGIN} to "
+                f"{FOLDER}/{ORIGIN}-before; the ids in there stay known"
+            ) from None
+    return greatest
 
 
 def encode(value: object) -> object:
@@ -81,24 +91,10 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def _greatest(storage: Storage) -> Watermark | None:
-    greatest: Watermark | None = None
-    for place, found in _watermarks(storage):
-        try:
-            greatest = found if greatest is None or found > greatest else greatest  # type: ignore[operator]  # told apart below
-        except TypeError:
-            raise ConfigurationError(
-                f"{place}: the watermark {shown(found)} is of another kind than {shown(greatest)}: "
-                f"was the query changed? To read all of it anew, move {FOLDER}/{ORIGIN} to "
-                f"{FOLDER}/{ORIGIN}-before; the ids in there stay known"
-            ) from None
-    return greatest
-
-
 def _watermarks(storage: Storage) -> Iterator[tuple[str, Watermark]]:
     """Yields each watermark of the ledger with its place; other lines are not even parsed."""
-    for path in storage.list(f"{FOLDER}/{ORIGIN}", ".jsonl"):
-        for number, line in enumerate(storage.read(path).to_pybytes().splitlines(), start=1):
+    for path, _, content in read_files(storage, f"{FOLDER}/{ORIGIN}"):
+        for number, line in enumerate(content.to_pybytes().splitlines(), start=1):
             if b'"watermark"' not in line:
                 continue
             place = f"{path}, line {number}"

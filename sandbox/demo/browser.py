@@ -98,8 +98,8 @@ class Browser:
         shot = self._command("Page.captureScreenshot", {"clip": {**clip, "scale": scale}})
         return base64.b64decode(shot["data"])
 
-    def _command(self, name: str, parameters: Mapping[str, object]) -> Any:  # noqa: ANN401
-        return self._post("/goog/cdp/execute", {"cmd": name, "params": parameters})
+    def _command(self, name: str, params: Mapping[str, object]) -> Any:  # noqa: ANN401  # any JSON
+        return self._post("/goog/cdp/execute", {"cmd": name, "params": params})
 
     def _post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401  # any JSON
         return self._session.post(path, json=body).raise_for_status().json()["value"]

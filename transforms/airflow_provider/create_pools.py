@@ -20,9 +20,8 @@ def create_pools(pools: Iterable[Pool] = POOLS) -> list[str]:
     Raises:
         ConfigurationError: Airflow's database cannot be read; nothing was changed.
     """
-    # Late: importing the models configures Airflow and its database.
-    from airflow.models.pool import Pool as AirflowPool  # noqa: PLC0415
-    from airflow.utils.session import create_session  # noqa: PLC0415
+    from airflow.models.pool import Pool as AirflowPool  # noqa: PLC0415 - configures Airflow
+    from airflow.utils.session import create_session  # noqa: PLC0415 - configures the database
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - comes with Airflow
 
     try:

@@ -1,4 +1,4 @@
-"""Tells a chat room or a program, by a webhook, that a task has failed or needs a look.
+"""Tells a chat room or a program, by a webhook, that a task or run has failed or needs a look.
 
 `COGNITION_NOTIFY_CONN_ID` names an Airflow connection of any type; without it nobody is told. Its
 password is the webhook's URL, which is a secret: whoever has it can write to the room. Its extra
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 NOTIFY = "COGNITION_NOTIFY_CONN_ID"
 _ERROR_CHARACTERS = 800
+_TASK_FAILED, _TIMED_OUT = "task_failure", "timed_out"  # Airflow's reasons for a failed run
+_UNFINISHED_REMEDY = (
+    "What to do: see in its tasks what they waited for. What they did stays, and the next run goes "
+    "on from there."
+)
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 
 log = logging.getLogger(__name__)
@@ -50,6 +55,33 @@ class WebhookNotifier(BaseNotifier):
             log.info("Another index of this task has failed before: nobody is told again.")
             return
         _tell(conn_id, _message("error", f"failed\n{_failure(context)}", context))
+
+
+def notify_unfinished(context: Context) -> None:
+    """Tells that a run ended before its tasks did; never raises.
+
+    For a DAG's `on_failure_callback`, which the DAG processor calls. Airflow skips the tasks of a
+    run that takes too long, so that none of them tells of it. Where a task failed, it has told.
+
+    Args:
+        context: The run's context; of a run that no task can be named of, `dag`, `run_id` and
+            `reason` alone.
+    """
+    conn_id = os.environ.get(NOTIFY)
+    reason = context.get("reason")
+    if not conn_id or reason == _TASK_FAILED:
+        return
+    dag = context.get("dag")
+    dag_id, run_id = str(getattr(dag, "dag_id", "")), str(context.get("run_id") or "")
+    why = f"Airflow says why: {reason}."
+    if reason == _TIMED_OUT:
+        limit = getattr(dag, "dagrun_timeout", None)
+        why = (
+            f"It took longer than {limit}, so Airflow ended it and skipped the tasks that were not "
+            "done."
+        )
+    text = f"cognition: {dag_id or 'a run'} ended too early\n{why}\n{_UNFINISHED_REMEDY}"
+    _tell(conn_id, Message("error", dag_id, "", run_id, f"{text}{_line_of(run_id)}"))
 
 
 def notify_warning(text: str, context: Mapping[str, Any] | None = None) -> None:
@@ -94,8 +126,12 @@ def _message(severity: str, text: str, context: Mapping[str, Any]) -> Message:
         str(getattr(ti, name, "")) for name in ("dag_id", "task_id", "run_id")
     )
     place = f"{dag_id}.{task_id}" if ti is not None else "a task"
-    run = f"\nRun: {run_id}" if run_id else ""
-    return Message(severity, dag_id, task_id, run_id, f"cognition: {place} {text}{run}")
+    told = f"cognition: {place} {text}{_line_of(run_id)}"
+    return Message(severity, dag_id, task_id, run_id, told)
+
+
+def _line_of(run_id: str) -> str:
+    return f"\nRun: {run_id}" if run_id else ""
 
 
 def _failure(context: Mapping[str, Any]) -> str:

@@ -29,7 +29,12 @@ class Pool:
 
 
 POOLS = (
-    Pool(IMS_API, 1, "Queries to IMS: slots x COGNITION_QUERIES_PER_SECOND is the account's rate."),
+    Pool(
+        IMS_API,
+        1,
+        "Tasks that query IMS at once; they share one rate, but each has its own where the lake is "
+        "in a bucket and no COGNITION_PACE_FILE is given.",
+    ),
     Pool(DUCKDB_WRITER, 1, "The one writer a DuckDB file may have; must stay 1.", fixed=True),
     Pool(
         LAKE_WRITER,

@@ -62,7 +62,8 @@ def _extra_fields() -> dict[str, Any]:
         },
         "queries_per_second": {
             "label": "Queries per second",
-            "description": "Of one source task; the pool ims_api says how many run at once.",
+            "description": "Of all tasks together; of each where the lake is in a bucket and no "
+            "COGNITION_PACE_FILE is given.",
             "schema": {"type": ["number", "null"], "minimum": 0.001, "maximum": 1000},
         },
     }

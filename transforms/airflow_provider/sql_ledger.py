@@ -9,6 +9,10 @@ Many rows are read page by page and written to the ledger in files of at most 50
 between two of them leaves ids that are known and the watermark where it was. (Some drivers, such
 as psycopg2, fetch a whole result before the first page: there, end the query with
 `ORDER BY watermark LIMIT 1000000`.)
+
+A row that cannot be used, such as one without a job id, holds up no other: the ids of the rest are
+written, the watermark stays where it was, and the reading ends in an error that names the row. So
+it is read again, and told of, until it is right or the query leaves it out.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from transforms.watermark import KEY, ORIGIN, Watermark, shown
 IDS_PER_FILE = 50_000
 ROWS_PER_PAGE = 5_000
 SUBMITTED_AT = "submitted_at"
+_NAMED_ROWS = 3
 _NEEDED = ("job_id", KEY)
 _PLACEHOLDER = re.compile(r"[:@$]watermark\b|%\(watermark\)s")
 _INTEGER = re.compile(r"-?\d{1,18}")
@@ -56,14 +61,20 @@ class SqlLedgerReport:
 
 
 def fetch_job_ids(settings: Settings) -> SqlLedgerReport | None:
-    """Adds the query's new job ids to the ledger; None where no connection is configured.
+    """Adds the query's new job ids to the ledger; None where neither query nor connection is set.
 
     Raises:
-        ConfigurationError: A setting, the connection, the query or a row of it is wrong; the
-            watermark stays where it was, so that a corrected query reads the same rows again.
+        ConfigurationError: A setting, the connection or the query is wrong, or a row cannot be
+            used; the ids of all other rows are in the ledger, and the watermark stays where it
+            was, so that a corrected query reads the same rows again.
     """
-    if settings.ledger_sql_conn_id is None:
+    if settings.ledger_sql is None and settings.ledger_sql_conn_id is None:
         return None
+    if settings.ledger_sql_conn_id is None:
+        raise ConfigurationError(
+            "COGNITION_LEDGER_SQL is set and COGNITION_LEDGER_SQL_CONN_ID is empty: name the "
+            "Airflow connection that the query is sent to"
+        )
     query = _read_query(settings)
     storage = lake.open_lake(settings.lake_root, create=True)
     before = watermark.read_watermark(storage)
@@ -93,23 +104,21 @@ class _Reading:
         self.greatest = before
         self._storage = storage
         self._known = known
-        self._written = 0
         self._held: list[Record] = []
         self._last: Record | None = None
+        self._wrong = 0
+        self._said: list[str] = []
 
     def take(self, row: dict[str, object]) -> None:
-        """Takes one row.
-
-        Raises:
-            ConfigurationError: It holds no job id or no watermark.
-        """
+        """Takes one row; one that holds no job id or no watermark is put on record."""
         self.rows += 1
         try:
             record, mark = _to_record(row), watermark.encode(row[KEY])
             if _is_later(watermark.decode(mark), self.greatest):
                 self.greatest, self._last = watermark.decode(mark), {**record, KEY: mark}
         except (ValueError, TypeError) as error:
-            raise self._wrong(str(error)) from None
+            self._note(str(error))
+            return
         job = str(record["job_id"])
         if job not in self._known:
             self._known.add(job)
@@ -119,23 +128,31 @@ class _Reading:
             self._write()
 
     def end(self) -> None:
-        """Writes what is left, and the watermark if it went on."""
-        if self._last is not None:
+        """Writes what is left, and the watermark if it went on and every row could be used.
+
+        Raises:
+            ConfigurationError: Some could not; the watermark stays where it was.
+        """
+        if self._last is not None and not self._wrong:
             self._held = [each for each in self._held if each["job_id"] != self._last["job_id"]]
             self._held.append(self._last)
         self._write()
+        if self._wrong:
+            said = "; ".join(self._said) + ("; ..." if self._wrong > len(self._said) else "")
+            raise ConfigurationError(
+                f"{self._wrong:,} of {self.rows:,} rows of the query of COGNITION_LEDGER_SQL "
+                f"cannot be used: {said}. Correct them, or leave them out in the query; the ids of "
+                "all others are in the ledger, and the watermark stays where it was"
+            )
 
     def _write(self) -> None:
         ledger.append(self._storage, self._held, ORIGIN)
-        self._written += len(self._held)
         self._held = []
 
-    def _wrong(self, said: str) -> ConfigurationError:
-        kept = f"; {self._written:,} ids of the rows before it are in the ledger"
-        return ConfigurationError(
-            f"row {self.rows:,} of the query of COGNITION_LEDGER_SQL: {said}: correct the query or "
-            f"the row{kept if self._written else ''}; the watermark stays where it was"
-        )
+    def _note(self, said: str) -> None:
+        self._wrong += 1
+        if len(self._said) < _NAMED_ROWS:
+            self._said.append(f"row {self.rows:,}: {said}")
 
 
 def _read_query(settings: Settings) -> str:

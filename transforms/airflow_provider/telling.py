@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from transforms.airflow_provider.metrics import count_report
+from transforms.plain import plain
+from transforms.words import amount, counts, file_size
 
 Report = Mapping[str, Any]
 
@@ -31,91 +33,178 @@ def log_report(name: str, report: Report) -> None:
 
 
 def sentence(name: str, report: Report) -> str:
-    """Returns a report in plain words; of a task without words of its own the numbers by name.
+    """Returns a report in plain words.
 
-    >>> sentence("maintain_lake", {"merged": 3, "removed": 0, "bytes": 1500, "files": ["x"]})
-    'maintain_lake: merged 3, bytes 1,500.'
+    >>> sentence("ledger", {"typed": 0, "pending": 1200, "asked": 1000})
+    '1,200 pending jobs, 1,000 of them asked for now; 0 new ids in the form.'
     """
-    return _SENTENCES[name](report) if name in _SENTENCES else _plainly(name, report)
+    return SENTENCES[name](report)
+
+
+def _from_sql(report: Report) -> str:
+    brought = f"{amount(report['rows'], 'row')}, {amount(report['added'], 'new job id')}"
+    return f"{brought}; the next reading begins at {plain(report['watermark'])}."
+
+
+def _from_queue(report: Report) -> str:
+    brought = f"{amount(report['received'], 'message')}: {amount(report['added'], 'new job id')}"
+    rest = ""
+    if ignored := report["ignored"]:
+        rest += f" Ignored for their type: {counts(ignored)}; "
+        rest += "COGNITION_MESSAGE_TYPES says which count."
+    if unreadable := report["unreadable"]:
+        rest += f" Unreadable, left in the queue: {counts(unreadable)}."
+    settled = f"{report['known']:,} about known jobs; {report['acknowledged']:,} acknowledged."
+    return f"{brought}, {settled}{rest}{_because('Ended early', report['unfinished'])}"
+
+
+def _ledger(report: Report) -> str:
+    asked = f"{report['asked']:,} of them asked for now"
+    typed = f"{amount(report['typed'], 'new id')} in the form"
+    return f"{amount(report['pending'], 'pending job')}, {asked}; {typed}."
 
 
 def _source(report: Report) -> str:
-    asked = f"{report['queried']:,} jobs queried ({_by_name(report['by_status']) or 'no answer'})"
-    calls = f"{report['calls']:,} calls, {report['retries']:,} of them again"
-    landed = f"{report['throttled']:,} throttled; {report['landed']:,} final replies landed"
+    answers = counts(report["by_status"]) or "no answer"
+    asked = f"{amount(report['queried'], 'job')} queried ({answers})"
+    calls = f"{amount(report['calls'], 'call')}, {report['retries']:,} of them again"
+    landed = f"{report['throttled']:,} throttled; {amount(report['landed'], 'final reply')} landed"
     rest = [
         f"; {report[key]:,} {what}"
         for key, what in (
             ("expired", "recorded as expired"),
-            ("unanswered", "got no answer and stay pending"),
+            ("unanswered", "without an answer, still pending"),
         )
-        if report.get(key)
+        if report[key]
     ]
-    stopped = f" Stopped early: {why}" if (why := report.get("stopped_reason")) else ""
+    stopped = _because("Stopped early", report["stopped_reason"])
     return f"{asked}; {calls}, {landed}{''.join(rest)}.{stopped}"
 
 
+def _stale(report: Report) -> str:
+    return f"{amount(report['batches'], 'raw file')} to flatten."
+
+
 def _flatten(report: Report) -> str:
-    made = f"{report['batches']:,} batches of {report['jobs']:,} jobs, {_rows(report['rows'])}"
-    aside = f"{report['quarantined']:,} parts in quarantine, {report['unmapped']:,} unmapped keys"
-    size = f"{report['bytes'] / 1e6:,.1f} MB in {report['seconds']:,.1f} s"
-    return f"Flattened {made}; {aside}; {size}; {report['unchanged']:,} were up to date."
+    work = f"{amount(report['batches'], 'batch')} of {amount(report['jobs'], 'job')}"
+    parts, keys = amount(report["quarantined"], "part"), amount(report["unmapped"], "unmapped key")
+    size = f"{file_size(report['bytes'])} in {report['seconds']:,.1f} s"
+    done = f"Flattened {work}, {_rows(report['rows'])}; {parts} in quarantine, {keys}; {size}"
+    return f"{done}; {report['unchanged']:,} up to date before."
+
+
+def _subtitles(report: Report) -> str:
+    known = f"{amount(report['known'], 'subtitle file')} known"
+    before = (
+        f"{report['archived_before']:,} archived before, {report['given_up']:,} given up before"
+    )
+    now = f"{report['archived']:,} archived now ({file_size(report['bytes'])})"
+    rest = ", ".join(f"{report[key]:,} {key}" for key in ("expired", "refused", "failed"))
+    why = f": {reasons}" if (reasons := counts(report["reasons"])) else ""
+    return f"{known}, {before}; {now}, {rest}{why}."
 
 
 def _load(report: Report) -> str:
-    done = f"Loaded {len(report['loaded']):,} batches, replaced {len(report['replaced']):,}"
+    done = f"Loaded {amount(len(report['loaded']), 'batch')}, replaced {len(report['replaced']):,}"
     left = f"removed {len(report['removed']):,}, left {report['unchanged']:,}"
     return f"{done}, {left}; the build holds {_rows(report['rows'])}."
 
 
 def _check(report: Report) -> str:
-    failed = ", ".join(f"{r['name']} ({r['rows']:,} rows)" for r in report["failed"])
-    return f"{report['passed']:,} checks passed; warnings: {failed or 'none'}."
+    failed = ", ".join(f"{r['name']} ({amount(r['rows'], 'row')})" for r in report["failed"])
+    return f"{amount(report['passed'], 'check')} passed; warnings: {failed or 'none'}."
 
 
 def _publish(report: Report) -> str:
     what = "Published" if report["changed"] else "Nothing changed; published stays"
     altered = " The file published before had been altered: open it read-only."
     return (
-        f"{what} version {report['version']}, {report['bytes'] / 1e6:,.1f} MB."
+        f"{what} version {report['version']}, {file_size(report['bytes'])}."
         f"{altered if report['altered'] else ''}"
     )
 
 
-_SENTENCES: dict[str, Callable[[Report], str]] = {
+def _replay(report: Report) -> str:
+    did = "Would make" if report["dry_run"] else "Made"
+    again = f"{amount(report['batches'], 'batch')} of {amount(report['jobs'], 'job')} again"
+    other = (
+        f"{report['changed_batches']:,} otherwise than before, {report['retracted']:,} taken out"
+    )
+    rows = f"{amount(sum(report['differences'].values()), 'different row')}"
+    parts = f"{amount(report['quarantine_before'], 'part')} in quarantine before"
+    after = f"{report['quarantine_after']:,} after; {report['seconds']:,.1f} s"
+    return f"{did} {again}, {other}; {rows}; {parts}, {after}."
+
+
+def _compact(report: Report) -> str:
+    told = "Nothing to merge in months that are over."
+    if report["compactions"]:
+        did = "Would merge" if report["dry_run"] else "Merged"
+        months = f"{amount(report['batches'], 'batch')} of {', '.join(report['months'])}"
+        files = f"{amount(report['files_before'], 'file')} into {report['files_after']:,}"
+        size = file_size(report["bytes_before"])
+        if not report["dry_run"]:  # what merging saves is not known beforehand
+            size += f" into {file_size(report['bytes_after'])}"
+        told = f"{did} {months}: {files}, {size}, in {report['seconds']:,.1f} s."
+    if report["finished"]:
+        told += f" {amount(report['finished'], 'compaction')} that a crash had left: ended first."
+    if report["waiting"]:
+        told += (
+            f" Left for the next time: {', '.join(report['waiting'])}; their batches are out of "
+        )
+        told += "date, or just being made."
+    return told
+
+
+def _prune(report: Report) -> str:
+    took = "Would take away" if report["dry_run"] else "Took away"
+    versions = amount(len(report["removed"]), "published version")
+    leftovers = f"{amount(len(report['leftovers']), 'file')} of dead publishes"
+    names = ", ".join((*report["removed"], *report["leftovers"]))
+    size = f"{file_size(report['bytes'])}{f' ({names})' if names else ''}"
+    return f"{took} {versions} and {leftovers}, {size}; kept {report['kept']:,}."
+
+
+def _expiry(report: Report) -> str:
+    first = f" (the first {report['first_expires_at']})" if report["first_expires_at"] else ""
+    soon = f"{report['expiring']:,} of them about to expire{first}"
+    return f"{amount(report['pending'], 'pending job')}, {soon}, {report['expired']:,} expired."
+
+
+def _clean(report: Report) -> str:
+    removed, merged = "Removed", "merged"
+    if report["dry_run"]:
+        removed, merged = "Would remove", "would merge"
+    files = f"{amount(report['staged_files'], 'file')} of dead writers"
+    locks = amount(report["lock_files"], "old lock")
+    ledger = f"{amount(report['ledger_files'], 'ledger file')} into {report['merged_files']:,}"
+    return f"{removed} {files} and {locks}; {merged} {ledger}."
+
+
+SENTENCES: dict[str, Callable[[Report], str]] = {
+    "from_sql": _from_sql,
+    "from_queue": _from_queue,
+    "ledger": _ledger,
     "source": _source,
+    "stale": _stale,
     "flatten": _flatten,
+    "subtitles": _subtitles,
     "load": _load,
     "check": _check,
     "publish": _publish,
+    "replay": _replay,
+    "compact": _compact,
+    "prune": _prune,
+    "expiry": _expiry,
+    "clean": _clean,
 }
-
-
-def _plainly(name: str, report: Report) -> str:
-    return f"{name}: {', '.join(_numbers(report)) or 'nothing to do'}."
-
-
-def _numbers(report: Report) -> Iterator[str]:
-    for key, value in report.items():
-        if isinstance(value, Mapping):
-            if counts := _by_name(value):
-                yield f"{key} ({counts})"
-        elif isinstance(value, bool):
-            yield from [key] * value
-        elif isinstance(value, float):
-            yield f"{key} {value:,.1f}"
-        elif isinstance(value, int) and value:
-            yield f"{key} {value:,}"
-
-
-def _by_name(counts: Mapping[str, Any]) -> str:
-    numbers = {name: n for name, n in counts.items() if isinstance(n, int) and n}
-    return ", ".join(f"{name} {numbers[name]:,}" for name in sorted(numbers, key=_largest(numbers)))
-
-
-def _largest(numbers: Mapping[str, int]) -> Callable[[str], tuple[int, str]]:
-    return lambda name: (-numbers[name], name)
+"""Words of each task that tells."""
 
 
 def _rows(rows: Mapping[str, int]) -> str:
-    return f"{sum(rows.values()):,} rows in {sum(1 for n in rows.values() if n):,} tables"
+    tables = sum(1 for count in rows.values() if count)
+    return f"{amount(sum(rows.values()), 'row')} in {amount(tables, 'table')}"
+
+
+def _because(what: str, reason: str | None) -> str:
+    return f" {what}: {reason.rstrip('.')}." if reason else ""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from transforms.airflow_provider.telling import log_report
 from transforms.errors import CognitionError
+from transforms.settings import QueueSettings, Settings
 
 Written = dict[str, datetime]
 """When each ledger file was written, by path."""
@@ -60,16 +63,18 @@ class LedgerTrigger(BaseEventTrigger):
 def look() -> Written:
     """Moves waiting messages into the ledger and returns its files.
 
+    It logs what no job id came of: the triggerer has no page of its own to tell it.
+
     Raises:
         CognitionError: The queue or the lake cannot be reached, or a setting is wrong.
     """
-    # Late: whoever only names the trigger must not pay for engines and clients.
-    from transforms import ledger, pipeline  # noqa: PLC0415
-    from transforms.airflow_provider.hook import source_settings  # noqa: PLC0415
-    from transforms.settings import QueueSettings, Settings  # noqa: PLC0415
-    from transforms.storage import Storage  # noqa: PLC0415
+    from transforms import ledger, pipeline  # noqa: PLC0415 - loads engines: not at parse time
+    from transforms.airflow_provider.hook import source_settings  # noqa: PLC0415 - as above
+    from transforms.storage import Storage  # noqa: PLC0415 - as above
 
     settings = Settings()
-    if QueueSettings().queue_name:
-        pipeline.drain(settings, source_settings())
+    if QueueSettings().has_queue:
+        report = pipeline.drain(settings, source_settings())
+        if report is not None and (report.ignored or report.unreadable or report.unfinished):
+            log_report("from_queue", asdict(report))
     return Storage.at(settings.lake_root).list_written(ledger.FOLDER)

@@ -14,6 +14,7 @@ from transforms.airflow_provider.notifier import notify_warning
 from transforms.airflow_provider.telling import told
 from transforms.airflow_provider.wiring import LAKE, lake_event
 from transforms.reports import ExpiringJob, ExpiryReport, ReplayReport, Status
+from transforms.words import amount
 
 if TYPE_CHECKING:
     from transforms.warehouse.prune import PruneReport
@@ -81,10 +82,6 @@ def announce_replay(replayed: Mapping[str, Any], status: Status) -> dict[str, An
 
 def tell_prune(report: PruneReport) -> dict[str, Any]:
     """Logs which versions were taken away, or would be, and returns the report, for XCom."""
-    took = "Would take away" if report.dry_run else "Took away"
-    names = [*report.removed, *report.leftovers]
-    size = f"{report.bytes / 1e6:,.1f} MB"
-    log.info("%s %s (%s).", took, ", ".join(names) if names else "nothing", size)
     return told("prune", asdict(report))
 
 
@@ -114,13 +111,13 @@ def tell_expiry(report: ExpiryReport, *, notify: bool) -> dict[str, Any]:
 def _expiry_lines(report: ExpiryReport) -> Iterable[str]:
     if report.expiring:
         yield (
-            f"{report.expiring:,} pending jobs expire soon, the first {report.first_expires_at}: "
-            f"{_first(report.expiring_jobs, report.expiring)}. See why they get no final answer: "
-            "does ingest_cognition_jobs run, and is the region right?"
+            f"Pending jobs that expire soon: {report.expiring:,}, the first "
+            f"{report.first_expires_at}: {_first(report.expiring_jobs, report.expiring)}. See why "
+            "they get no final answer: does ingest_cognition_jobs run, and is the region right?"
         )
     if report.expired:
         yield (
-            f"{report.expired:,} pending jobs are past the time the service keeps results: "
+            f"Pending jobs past the time the service keeps results: {report.expired:,}: "
             f"{_first(report.expired_jobs, report.expired)}. ingest_cognition_jobs asks for them "
             "once more and records what is gone"
         )
@@ -134,4 +131,4 @@ def _first(jobs: Iterable[ExpiringJob], count: int) -> str:
 def _warn_of_jobs(what: str, jobs: tuple[str, ...]) -> None:
     if jobs:
         more = ", ..." if len(jobs) > NAMED else ""
-        log.warning("%s jobs are %s (%s%s)", len(jobs), what, ", ".join(jobs[:NAMED]), more)
+        log.warning("%s %s (%s%s)", amount(len(jobs), "job"), what, ", ".join(jobs[:NAMED]), more)

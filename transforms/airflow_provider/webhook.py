@@ -10,8 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass, field
-from http.client import HTTPMessage
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from transforms.errors import CognitionError, ConfigurationError
@@ -125,14 +124,6 @@ def _refusal(reply: bytes) -> int:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Leaves a redirect an error: the message must not go to another host."""
 
-    def redirect_request(  # noqa: PLR0913, PLR0917 - the library's signature
-        self,
-        req: urllib.request.Request,  # noqa: ARG002
-        fp: IO[bytes],  # noqa: ARG002
-        code: int,  # noqa: ARG002
-        msg: str,  # noqa: ARG002
-        headers: HTTPMessage,  # noqa: ARG002
-        newurl: str,  # noqa: ARG002
-    ) -> None:
+    def redirect_request(self, *_: object, **__: object) -> None:
         """Follows none."""
         return

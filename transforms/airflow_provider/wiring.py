@@ -22,10 +22,14 @@ from airflow.sdk import (
     RetryRule,
     get_current_context,
 )
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTimetableInvalid
+from pydantic import ValidationError
 
 from transforms.airflow_provider.notifier import WebhookNotifier
-from transforms.settings import RetrySettings
+from transforms.airflow_provider.telling import sentence, told
+from transforms.errors import ConfigurationError
+from transforms.plain import plain
+from transforms.settings import DagSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -33,25 +37,43 @@ if TYPE_CHECKING:
     from transforms.reports import Status
 
 
-def watchers(poll_seconds: str) -> list[AssetWatcher]:
-    """Returns what watches the ledger for `COGNITION_WATCH_SECONDS`; nothing where it is empty.
+_REMEDY = "correct it, or unset it, wherever DAG files are read: DAG processor and workers"
+
+
+def read_settings() -> DagSettings:
+    """Returns the settings of the DAG files.
 
     Raises:
-        ValueError: It is no number; the DAGs' import error shows it.
+        ConfigurationError: One has an impossible value; the DAGs' import error shows it.
     """
-    if not poll_seconds:
+    try:
+        return DagSettings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"COGNITION_{str(each['loc'][0]).upper()}: {each['msg'][:1].lower()}{each['msg'][1:]}"
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigurationError(f"{wrong}: {_REMEDY}") from None
+
+
+def watchers(poll_seconds: float | None) -> list[AssetWatcher]:
+    """Returns what looks at the ledger that often, in seconds; nothing of None."""
+    if poll_seconds is None:
         return []
-    # Late: only who watches needs the module, which loads Airflow's triggers.
-    from transforms.airflow_provider.triggers import LedgerTrigger  # noqa: PLC0415
+    from transforms.airflow_provider.triggers import (  # noqa: PLC0415 - loads Airflow's triggers
+        LedgerTrigger,
+    )
 
-    return [AssetWatcher(name="cognition_ledger", trigger=LedgerTrigger(float(poll_seconds)))]
+    return [AssetWatcher(name="cognition_ledger", trigger=LedgerTrigger(poll_seconds))]
 
+
+_SETTINGS = read_settings()
 
 LEDGER = Asset(
     name="cognition_ledger",
     uri="x-cognition://ledger",
     group="cognition",
-    watchers=watchers(os.environ.get("COGNITION_WATCH_SECONDS", "")),
+    watchers=watchers(_SETTINGS.watch_seconds),
 )
 """The known job ids; an event says that there are new ones."""
 
@@ -77,7 +99,7 @@ FAIL_WHAT_CANNOT_HEAL = ExceptionRetryPolicy(
 DEFAULTS: dict[str, Any] = {
     "owner": "data-engineering",
     "retries": 3,
-    "retry_delay": timedelta(seconds=RetrySettings().retry_delay_seconds),
+    "retry_delay": timedelta(seconds=_SETTINGS.retry_delay_seconds),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": FAIL_WHAT_CANNOT_HEAL,
@@ -85,30 +107,64 @@ DEFAULTS: dict[str, Any] = {
     "on_failure_callback": WebhookNotifier(),
 }
 
+_SOURCES = (
+    "COGNITION_LEDGER_SQL",
+    "COGNITION_LEDGER_SQL_CONN_ID",
+    "COGNITION_QUEUE_ENDPOINT",
+    "COGNITION_QUEUE_NAME",
+)
+"""One that is configured by half has a schedule, too: its task fails and names what is missing."""
+
 MAX_MAPPED = 200
 """Mapped tasks of one run: Airflow refuses more than 1,024, and starts about three a second."""
 
 
-def on_time_or_new_ids(cron: str) -> AssetOrTimeSchedule | None:
-    """Returns the schedule "at these times, and when ids are new"; None of "": by hand only."""
-    if not cron:
+def ingest_schedule() -> AssetOrTimeSchedule | None:
+    """Returns "at these times, and when ids are new"; None: by hand only."""
+    cron = _checked("schedule", read_settings().schedule)
+    if cron is None:
         return None
     times = CronTriggerTimetable(cron, timezone="UTC")
     return AssetOrTimeSchedule(timetable=times, assets=[LEDGER])
 
 
 def collect_schedule() -> str | None:
-    """Returns when job ids are collected: every 15 minutes where a source of them is configured."""
-    sources = ("COGNITION_LEDGER_SQL_CONN_ID", "COGNITION_QUEUE_NAME")
-    configured = any(os.environ.get(name) for name in sources)
-    default = "*/15 * * * *" if configured else ""
-    return os.environ.get("COGNITION_COLLECT_SCHEDULE", default) or None
+    """Returns when job ids are collected; by default not where no source of them is configured."""
+    settings = read_settings()
+    configured = any(os.environ.get(name) for name in _SOURCES)
+    if not configured and "collect_schedule" not in settings.model_fields_set:
+        return None
+    return _checked("collect_schedule", settings.collect_schedule)
 
 
-def announce_ids(report: DataclassInstance | None) -> dict[str, Any]:
+def maintenance_schedule() -> str | None:
+    """Returns when lake and warehouse are kept in order."""
+    return _checked("maintenance_schedule", read_settings().maintenance_schedule)
+
+
+def _checked(setting: str, cron: str) -> str | None:
+    """Returns a schedule that Airflow can read, or None of an empty one: by hand only.
+
+    Raises:
+        ConfigurationError: It is none; the import error of its DAG shows it.
+    """
+    if not cron:
+        return None
+    try:
+        CronTriggerTimetable(cron, timezone="UTC").validate()
+    except (AirflowTimetableInvalid, ValueError):
+        raise ConfigurationError(
+            f"COGNITION_{setting.upper()}: {plain(cron)} is no cron expression: give five fields "
+            "such as 15 3 * * *, or @hourly, @daily; empty: by hand only"
+        ) from None
+    return cron
+
+
+def announce_ids(name: str, report: DataclassInstance | None) -> dict[str, Any]:
     """Returns what a source of job ids brought, for the asset `cognition_ledger`, too.
 
     Args:
+        name: Of the task.
         report: Its counts, `added` among them; None where the source is not configured.
 
     Raises:
@@ -116,9 +172,9 @@ def announce_ids(report: DataclassInstance | None) -> dict[str, Any]:
     """
     if report is None:
         raise AirflowSkipException("This source of job ids is not configured.")
-    counts = asdict(report)
+    counts = told(name, asdict(report))
     if not counts["added"]:
-        raise AirflowSkipException("There are no new job ids.")
+        raise AirflowSkipException(f"There are no new job ids. {sentence(name, counts)}")
     get_current_context()["outlet_events"][LEDGER].extra = counts
     return counts
 

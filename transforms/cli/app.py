@@ -23,9 +23,10 @@ app = typer.Typer(
     help="Turns the results of IMS QueryVideoCognitionJob into a validated Parquet lake and a "
     "DuckDB warehouse: ledger -> source -> raw -> validate -> flatten -> lake -> warehouse.",
     epilog="Exit codes: 0 done; 1 verify found a difference, or, with --strict, something was "
-    "quarantined, rejected, expired, not answered, not archived, or differs from the schemas; 2 "
-    "usage, configuration or another error; 3 the source refused us or never answered; 130 or 143 "
-    "stopped by Ctrl-C or SIGTERM, what was finished is kept.",
+    "quarantined, rejected, expired, not answered, not archived, unreadable, or differs from the "
+    "schemas; 2 usage, configuration or another error; 3 the service or the queue refused us, or "
+    "does not answer at all or any more; 130 or 143 stopped by Ctrl-C or SIGTERM, what was "
+    "finished is kept, but for listen, which ends so and exits with 0.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )

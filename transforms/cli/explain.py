@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
-from transforms.cli.words import amount, file_size
 from transforms.plain import escaped
+from transforms.words import amount, file_size
 
 if TYPE_CHECKING:
     from rich.console import Console

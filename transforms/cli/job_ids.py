@@ -7,11 +7,11 @@ from pathlib import Path
 
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
-from transforms.cli.words import amount
 from transforms.errors import ConfigurationError
 from transforms.ledger import is_job_id, read_file
 from transforms.ledger_files import SHOWN, SUFFIXES
 from transforms.plain import plain
+from transforms.words import amount
 
 IN_FILE = "@"
 

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 from transforms.cli.failure import DONE, IMPERFECT, SOURCE_FAILED
 from transforms.cli.options import Call
 from transforms.cli.outcome import Outcome
-from transforms.cli.progress import console_line, show_progress
+from transforms.cli.progress import LINE_SECONDS, console_line, show_progress
 from transforms.cli.render import write_lines
-from transforms.cli.words import amount, counts, number
-from transforms.errors import LakeUnreachableError, RetryableError
+from transforms.errors import ConfigurationError, LakeUnreachableError, RetryableError
 from transforms.lake import open_lake
-from transforms.messages.drain import DrainReport, drain_queue
-from transforms.messages.listen import listening
-from transforms.messages.mns import MnsQueue
-from transforms.settings import CallbackSettings, QueueSettings
+from transforms.messages.drain import DrainReport
+from transforms.messages.listen import Listening, listening
+from transforms.messages.mns import QUEUE_NOT_SET
+from transforms.settings import CallbackSettings
+from transforms.words import amount, counts, number
 
 if TYPE_CHECKING:
     from transforms.messages.receiver import ListenReport
+
+
+_LEFT = (
+    "they stay in the queue: see the log, then correct what sends them or remove them with "
+    "--discard-unreadable"
+)
+_DISCARDED = "they were removed from the queue: the log has size and hash of each"
 
 
 def listen(call: Call, host: str, port: int, url: str | None, *, signed: bool) -> Outcome:
@@ -35,21 +42,29 @@ def listen(call: Call, host: str, port: int, url: str | None, *, signed: bool) -
         checked = "signatures are checked" if signed else "signatures are NOT checked"
         console_line(f"listening at {listener.url}; {checked}")
         with suppress(KeyboardInterrupt):
-            listener.wait()
+            _tell_added(listener)
     return listen_outcome(listener.report())
+
+
+def _tell_added(listener: Listening) -> None:
+    """Writes now and then how many ids were added, until the listener ends."""
+    told = 0
+    while not listener.wait(LINE_SECONDS):
+        added = listener.report().added
+        if added > told:
+            console_line(f"{amount(added - told, 'job id')} added to the ledger")
+        told = added
 
 
 def drain(call: Call, *, seconds: float, limit: int | None, discard_unreadable: bool) -> Outcome:
     """Empties the queue into the ledger once."""
-    settings = QueueSettings()
-    queue = MnsQueue(settings, call.source)
-    storage = open_lake(call.settings.lake_root, create=True)
+    from transforms import pipeline  # noqa: PLC0415 - `listen` needs no engine
+
     try:
         with show_progress(verbose=call.verbose) as progress:
-            report = drain_queue(
-                storage,
-                queue,
-                settings,
+            report = pipeline.drain(
+                call.settings,
+                call.source,
                 seconds=seconds,
                 limit=limit,
                 discard_unreadable=discard_unreadable,
@@ -59,7 +74,9 @@ def drain(call: Call, *, seconds: float, limit: int | None, discard_unreadable: 
         raise
     except RetryableError as error:
         report = DrainReport(unfinished=str(error))
-    return drain_outcome(report, strict=call.strict)
+    if report is None:
+        raise ConfigurationError(QUEUE_NOT_SET)
+    return drain_outcome(report, strict=call.strict, discarded=discard_unreadable)
 
 
 def listen_outcome(report: ListenReport) -> Outcome:
@@ -67,14 +84,18 @@ def listen_outcome(report: ListenReport) -> Outcome:
     return Outcome(asdict(report), lambda console: write_lines(console, _listened(report)))
 
 
-def drain_outcome(report: DrainReport, *, strict: bool) -> Outcome:
-    """Returns the outcome of `cognition drain`."""
+def drain_outcome(report: DrainReport, *, strict: bool, discarded: bool = False) -> Outcome:
+    """Returns the outcome of `cognition drain`.
+
+    Args:
+        report: What became of the messages.
+        strict: What was unreadable or is unfinished makes the exit code 1.
+        discarded: Unreadable messages were removed.
+    """
     warnings = [report.unfinished] if report.unfinished else []
     if report.unreadable:
-        warnings.append(
-            f"{_unreadable(report.unreadable)}; they stay in the queue: see the log, then "
-            "correct what sends them or remove them with --discard-unreadable"
-        )
+        became = _DISCARDED if discarded else _LEFT
+        warnings.append(f"{_unreadable(report.unreadable)}; {became}")
     return Outcome(
         asdict(report),
         lambda console: write_lines(console, _drained(report)),

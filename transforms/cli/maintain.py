@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from transforms.cli.failure import DONE, IMPERFECT
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
-from transforms.cli.words import amount, file_size, number
 from transforms.errors import ConfigurationError
 from transforms.maintenance import STEPS
 from transforms.plain import near, plain
+from transforms.words import amount, file_size, number
 
 if TYPE_CHECKING:
     from transforms.compaction import CompactionReport

@@ -10,8 +10,8 @@ from transforms.cli.failure import DONE, IMPERFECT
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
 from transforms.cli.rows import json_value
-from transforms.cli.words import amount, number
 from transforms.plain import escaped, plain
+from transforms.words import amount, number
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from transforms.cli.failure import DONE, IMPERFECT, SOURCE_FAILED
 from transforms.cli.outcome import Outcome
-from transforms.cli.words import amount, counts, file_size, number
 from transforms.landing import MALFORMED, REJECTED
 from transforms.plain import plain
 from transforms.source import KNOWN_STATUSES
+from transforms.words import amount, counts, file_size, number
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,10 +10,10 @@ from transforms.cli.failure import DONE, IMPERFECT
 from transforms.cli.job_ids import read_job_ids
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import warehouse_lines, write_lines
-from transforms.cli.words import amount, counts
 from transforms.errors import ConfigurationError
 from transforms.plain import plain
 from transforms.selection import Selection, parse_since
+from transforms.words import amount, counts
 
 if TYPE_CHECKING:
     from transforms.pipeline import ReplayedReport

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from transforms.cli.outcome import Outcome, write_json
-from transforms.cli.words import amount, number
 from transforms.plain import escaped
+from transforms.words import amount, number
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
-from transforms.cli.words import amount, counts, file_size, number, span
+from transforms.words import amount, counts, file_size, number, span
 
 if TYPE_CHECKING:
     from transforms.reports import Status

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from transforms.cli.failure import DONE, IMPERFECT, SOURCE_FAILED
 from transforms.cli.outcome import Outcome
 from transforms.cli.render import write_lines
-from transforms.cli.words import amount, counts, file_size, number
 from transforms.plain import plain
 from transforms.subtitles.outcome import Outcome as FileOutcome
+from transforms.words import amount, counts, file_size, number
 
 if TYPE_CHECKING:
     from transforms.reports import SubtitleFile, SubtitleReport

@@ -16,6 +16,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from transforms import lake
+from transforms.errors import RetryableError
 from transforms.merged import marker, rows
 from transforms.merged.marker import UNDER_WAY, Compaction, staged_path
 from transforms.storage import LOCKS, Storage, name_of, sha256_of
@@ -156,6 +157,12 @@ def _go_on(storage: Storage, compaction: Compaction) -> None:
         staged = staged_path(compaction.id, file.table)
         if storage.exists(staged):
             storage.move_all([(staged, file.path)])
+        if not storage.exists(file.path):  # nothing goes that is not there in another place
+            _undo(storage, compaction)
+            raise RetryableError(
+                f"another process has cleaned up after compaction {compaction.id}, which was taken "
+                "for dead: run it again, one at a time"
+            )
         older = [marker.merged_path(file.table, each) for each in compaction.replaces]
         storage.remove_all([f.path for f in own.get(file.table, ())] + older)
     for each in compaction.replaces:

@@ -22,6 +22,7 @@ WINDOW_SECONDS: Final = 300
 """How far a timestamp may be from our clock, either way."""
 HEALTH_PATH: Final = "/healthz"
 
+_MOST_KEYS: Final = 2
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
 
@@ -72,13 +73,18 @@ def signer_of(settings: CallbackSettings) -> Signer:
     """Returns what callbacks are signed with.
 
     Raises:
-        ConfigurationError: Key or address is missing.
+        ConfigurationError: Key or address is missing, or there are too many keys.
     """
     keys = settings.callback_key.get_secret_value().split() if settings.callback_key else []
     if not keys:
         raise ConfigurationError(
             "COGNITION_CALLBACK_KEY is not set: give it the authentication key of the event "
             "callback (SetEventCallback); --no-signature takes anything, on a loopback host only"
+        )
+    if len(keys) > _MOST_KEYS:
+        raise ConfigurationError(
+            f"COGNITION_CALLBACK_KEY holds {len(keys)} keys: give it the one in use, or the old "
+            "and the new one while it is being changed"
         )
     if not settings.callback_url:
         raise ConfigurationError(

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from transforms import ledger
 from transforms.errors import LakeUnreachableError, RetryableError
 from transforms.messages.body import Completion, Ignored, Parsed, Unreadable, parse_body
+from transforms.messages.known import known_ids
 from transforms.messages.queue import BATCH_LIMIT, Message, MessageQueue
 from transforms.reports import Progress, no_progress
 from transforms.settings import QueueSettings
@@ -85,7 +86,7 @@ def drain_queue(  # noqa: PLR0913 - keyword-only, each with a default
         RetryableError: The queue did not answer at all, or the ledger cannot be written; what was
             not appended was not acknowledged.
         SourceRefusedError: The service refused us.
-        ConfigurationError: There is no such queue, or the ledger cannot be read.
+        ConfigurationError: There is no such queue.
     """
     drain = _Drain(storage, queue, settings.counted_types, discard_unreadable)
     ends = clock() + seconds
@@ -122,7 +123,7 @@ class _Drain:
         self._queue = queue
         self._counted = counted
         self._discards = discard_unreadable
-        self._ids = set(ledger.read_ledger(storage))
+        self._ids = known_ids(storage)
         self._given_up: set[str] = set()
         self._files: list[str] = []
         self._ignored: Counter[str] = Counter()

@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from transforms.errors import CognitionError, RetryableError
 from transforms.messages.body import Completion
+from transforms.words import amount
 
 PATIENCE_SECONDS: Final = 2.0
 """Longest wait of a caller; the service hangs up after 3 s."""
@@ -58,7 +59,10 @@ class Intake:
         self._writing_since: float | None = None
         self._closed = False
         self._changed = threading.Condition()
-        self._writer = threading.Thread(target=self._write_groups, name="ledger-writer")
+        # A disk that hangs must not keep the process from ending: no caller has its answer yet.
+        self._writer = threading.Thread(
+            target=self._write_groups, name="ledger-writer", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._writer.start()
@@ -68,7 +72,7 @@ class Intake:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._writer.join()
+        self._writer.join(2 * PATIENCE_SECONDS)
 
     def add(self, completion: Completion) -> bool:
         """Returns True once the job id is durable, False where the ledger knew it.
@@ -133,7 +137,8 @@ class Intake:
             self._append(records)
         except Exception as error:  # noqa: BLE001 - a writer that died would answer nobody again
             told = str(error) if isinstance(error, CognitionError | OSError) else repr(type(error))
-            _log.error("%d job ids could not be written to the ledger: %s", len(records), told)
+            ids = amount(len(records), "job id")
+            _log.error("%s could not be written to the ledger: %s", ids, told)
             return False
         return True
 

@@ -17,6 +17,7 @@ from transforms.errors import ConfigurationError
 from transforms.messages.body import LIMIT_BYTES
 from transforms.messages.callback import Signer, is_loopback, path_of, signer_of
 from transforms.messages.intake import PATIENCE_SECONDS, Intake
+from transforms.messages.known import known_ids
 from transforms.messages.receiver import ListenReport, Receiver
 from transforms.settings import CallbackSettings
 from transforms.storage import Storage
@@ -25,8 +26,9 @@ ORIGIN = "callbacks"
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8098
 
-_THREADS: Final = 64
-_CONNECTIONS: Final = 512
+_CONNECTIONS: Final = 256
+_THREADS: Final = _CONNECTIONS
+"""A caller's patience begins with the request, so none may wait for a thread."""
 _BACKLOG: Final = 1024
 _IDLE_SECONDS: Final = 30
 _HEADER_BYTES: Final = 16 * 1024
@@ -52,13 +54,16 @@ class Listening:
         """Returns what became of the callbacks so far."""
         return self._receiver.report()
 
-    def wait(self) -> None:
-        """Returns when the server has ended, which it does by itself only over a defect.
+    def wait(self, seconds: float | None = None) -> bool:
+        """Tells whether the server has ended, which it does by itself only over a defect.
+
+        Args:
+            seconds: Longest wait for that; default: until then.
 
         Raises:
             Exception: What ended it.
         """
-        self._server.wait()
+        return self._server.wait(seconds)
 
 
 @contextmanager
@@ -87,14 +92,14 @@ def listening(
 
     Raises:
         ConfigurationError: Key or address is missing or wrong, unsigned callbacks would be taken
-            from other machines, the port is taken, or the ledger cannot be read.
+            from other machines, or the port is taken.
     """
     signer, path = _signer(settings, host, signed=signed), path_of(settings)
-    known = ledger.read_ledger(storage)
+    known = known_ids(storage)
 
     def append(records: Sequence[Mapping[str, object]]) -> None:
         written = ledger.append(storage, records, ORIGIN)
-        _log.info("%d job ids added to %s", len(records), written)
+        _log.info("added to the ledger: %d, in %s", len(records), written)
 
     with _bound_socket(host, port) as bound, Intake(append, known) as intake:
         receiver = Receiver(path, signer, settings.counted_types, intake)
@@ -124,7 +129,8 @@ def _bound_socket(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        said = str(getattr(error, "strerror", None) or error)
+        reason = said.partition(" (while")[0]  # create_server adds the address
         raise ConfigurationError(
             f"cannot listen at {host}, port {port}: {reason}; choose others with --host and --port"
         ) from None
@@ -163,10 +169,11 @@ class _Server:
             self._server.pull_trigger()  # wakes it
         self._thread.join()
 
-    def wait(self) -> None:
-        self._thread.join()
+    def wait(self, seconds: float | None) -> bool:
+        self._thread.join(seconds)
         if self._failure is not None:
             raise self._failure
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -28,6 +28,13 @@ from transforms.settings import QueueSettings, SourceSettings
 from transforms.source.access import KeyPair, key_pair_of
 from transforms.source.errors import CREDENTIALS_REMEDY, readable_code
 
+QUEUE_NOT_SET: Final = (
+    "COGNITION_QUEUE_NAME is not set: give it the name of the queue of completion messages."
+)
+"""Said to who asks for a queue where none is configured."""
+_ENDPOINT_FORM: Final = (
+    "the endpoint of Message Service, such as https://<account id>.mns.cn-shanghai.aliyuncs.com"
+)
 _ENDPOINT = re.compile(r"(https?)://((?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?)/?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,255}")
 _EMPTY: Final = "MessageNotExist"
@@ -74,14 +81,17 @@ def place_of(settings: QueueSettings) -> Place:
         ConfigurationError: Endpoint or name is missing or cannot be one, or plain HTTP is asked of
             the real service.
     """
-    endpoint, name = settings.queue_endpoint or "", settings.queue_name or ""
+    endpoint, name = settings.queue_endpoint, settings.queue_name
+    if not name:
+        raise ConfigurationError(QUEUE_NOT_SET)
+    if not endpoint:
+        raise ConfigurationError(f"COGNITION_QUEUE_ENDPOINT is not set: give it {_ENDPOINT_FORM}.")
     if "://" not in endpoint:
         endpoint = f"https://{endpoint}"
     found = _ENDPOINT.fullmatch(endpoint)
     if found is None:
         raise ConfigurationError(
-            "COGNITION_QUEUE_ENDPOINT must be the endpoint of Message Service, such as "
-            "https://<account id>.mns.cn-shanghai.aliyuncs.com, without a path."
+            f"COGNITION_QUEUE_ENDPOINT must be {_ENDPOINT_FORM}, without a path."
         )
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
@@ -174,9 +184,12 @@ def _error_of(error: Any, place: Place) -> CognitionError:  # noqa: ANN401  unty
     if code == "NetWorkException":
         said = str(error.message)
         trouble = next((ours for mark, ours in _TROUBLES.items() if mark in said), "broken off")
-        return RetryableError(f"{queue} cannot be reached ({trouble}). Messages stay in it.")
+        return RetryableError(
+            f"{queue} cannot be reached ({trouble}). Messages stay in it; check "
+            "COGNITION_QUEUE_ENDPOINT and the network, then try again."
+        )
     if code == "RespDataDamaged":
-        return RetryableError(f"{queue} gave an unreadable answer. Messages stay in it.")
+        return RetryableError(f"{queue} gave an unreadable answer. Messages stay in it; try again.")
     shown = readable_code(code)
     if code in _NO_QUEUE:
         return ConfigurationError(
@@ -185,7 +198,9 @@ def _error_of(error: Any, place: Place) -> CognitionError:  # noqa: ANN401  unty
         )
     if not code.startswith(_TRANSIENT) and (remedy := _refusal_remedy(code)):
         return SourceRefusedError(f"{queue} refused us ({shown}). {remedy}")
-    return RetryableError(f"{queue} is not ready to answer ({shown}). Messages stay in it.")
+    return RetryableError(
+        f"{queue} is not ready to answer ({shown}). Messages stay in it; try again later."
+    )
 
 
 def _refusal_remedy(code: str) -> str | None:

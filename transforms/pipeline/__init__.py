@@ -20,6 +20,7 @@ from transforms.pipeline.to_raw import (
     ingest,
     pending_batches,
     query_batch,
+    require_answers,
 )
 from transforms.pipeline.to_warehouse import (
     WarehouseReport,
@@ -51,6 +52,7 @@ __all__ = [
     "query",
     "query_batch",
     "replay",
+    "require_answers",
     "run",
     "run_checks",
     "stale_batches",

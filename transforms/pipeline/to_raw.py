@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from transforms import lake, ledger, raw
 from transforms.errors import ConfigurationError, RetryableError, SourceUnavailableError
 from transforms.landing import land_answers
+from transforms.ledger import Known
 from transforms.messages.drain import DrainReport, drain_queue
 from transforms.messages.mns import MnsQueue
 from transforms.reports import ImportReport, IngestReport, Progress, no_progress
@@ -35,8 +36,14 @@ def add_jobs(settings: Settings, job_ids: Sequence[str], origin: str) -> int:
     return len(fresh)
 
 
-def drain(
-    settings: Settings, source: SourceSettings, *, seconds: float = 60.0
+def drain(  # noqa: PLR0913 - keyword-only, each with a default
+    settings: Settings,
+    source: SourceSettings,
+    *,
+    seconds: float = 60.0,
+    limit: int | None = None,
+    discard_unreadable: bool = False,
+    progress: Progress = no_progress,
 ) -> DrainReport | None:
     """Moves the job ids of waiting completion messages into the ledger.
 
@@ -44,6 +51,9 @@ def drain(
         settings: Where the lake lies; it is made if need be.
         source: The key pair the queue is asked with.
         seconds: After so long no more messages are taken.
+        limit: Most messages to take.
+        discard_unreadable: Remove unreadable messages too, once they are logged.
+        progress: Told as `messages`.
 
     Returns:
         What came of them, or None where no queue is configured.
@@ -53,10 +63,19 @@ def drain(
         FatalError: The service refused us, or a setting is wrong.
     """
     queue = QueueSettings()
-    if not queue.queue_name:
+    if not queue.has_queue:
         return None
+    client = MnsQueue(queue, source)  # first: a wrong setting must not leave a new lake behind
     storage = lake.open_lake(settings.lake_root, create=True)
-    return drain_queue(storage, MnsQueue(queue, source), queue, seconds=seconds)
+    return drain_queue(
+        storage,
+        client,
+        queue,
+        seconds=seconds,
+        limit=limit,
+        discard_unreadable=discard_unreadable,
+        progress=progress,
+    )
 
 
 def ingest(
@@ -67,7 +86,7 @@ def ingest(
     Where the service stops answering the report says so and tells what landed until then.
     """
     storage, known, pending = _known_and_pending(settings)
-    report = land_answers(storage, settings, source, pending, progress, known_since=known)
+    report = land_answers(storage, settings, source, pending, progress, read_known=lambda: known)
     return replace(report, known=len(known), pending=len(pending))
 
 
@@ -86,21 +105,33 @@ def query_batch(
 ) -> IngestReport:
     """Asks the service for some jobs; those landed meanwhile are not asked for again.
 
-    Raises:
-        RetryableError: Not one of them was answered, or the service stopped answering: what it
-            answered before is landed, the rest stays pending.
+    Where the service stops answering the report says so: see `require_answers`.
     """
     storage = lake.open_lake(settings.lake_root, create=True)
     pending = _not_landed(storage, job_ids)
-    known = ledger.read_jobs(storage)
-    report = land_answers(storage, settings, source, pending, progress, known_since=known)
+    return land_answers(
+        storage,
+        settings,
+        source,
+        pending,
+        progress,
+        read_known=lambda: ledger.read_jobs(storage),
+    )
+
+
+def require_answers(report: IngestReport) -> None:
+    """Raises what a scheduler is to know of a report: that jobs must be asked for again.
+
+    Raises:
+        RetryableError: Not one of the jobs was answered, or the service stopped answering: what it
+            answered before is landed, the rest stays pending.
+    """
     if report.stopped_reason is not None:
         landed = f"{report.landed} of {report.queried} jobs landed"
         raise SourceUnavailableError(f"{landed}, then it ended: {report.stopped_reason}")
     if report.unanswered and report.unanswered == report.queried:
         jobs = f"{report.unanswered} of {report.queried} jobs got no answer"
         raise RetryableError(f"{jobs}; the last: {report.unanswered_reason}")
-    return report
 
 
 def import_replies(
@@ -123,12 +154,21 @@ def import_replies(
     return import_saved(storage, saved, settings.batch_bytes)
 
 
-def _known_and_pending(settings: Settings) -> tuple[Storage, dict[str, datetime], list[str]]:
-    """Returns the lake, made if need be, since when jobs are known, and the pending ones."""
+def _known_and_pending(settings: Settings) -> tuple[Storage, dict[str, Known], list[str]]:
+    """Returns the lake, made if need be, the known jobs, and the pending ones in any order."""
     storage = Storage.at(settings.lake_root)
     known = ledger.read_jobs(storage)  # first: a wrong one must not leave a new lake behind
     storage = lake.open_lake(settings.lake_root, create=True)
-    return storage, known, _not_landed(storage, known)
+    return storage, known, _shuffled(_not_landed(storage, known))
+
+
+def _shuffled(job_ids: Sequence[str]) -> list[str]:
+    """Returns jobs in another order each time.
+
+    Those that the service never answers stay pending. In the order of the ledger they would gather
+    at its front, and so many failures in a row end a run before it comes to the others.
+    """
+    return random.sample(job_ids, len(job_ids))
 
 
 def _not_landed(storage: Storage, job_ids: Iterable[str]) -> list[str]:

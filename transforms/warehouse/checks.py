@@ -2,15 +2,17 @@
 
 Some are SQL files in `sql/checks/`; those that hold for every table are derived from the layouts.
 Severity `fail` stops the publish, `warn` only tells. One check has its limit from the settings:
-the share of jobs in quarantine.
+the share of jobs in quarantine, of all and of those not yet published.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from transforms import paths
 from transforms.contract import Contracts
@@ -22,10 +24,13 @@ from transforms.warehouse.duck import (
     DEFAULT_THREADS,
     META,
     Connection,
+    QueryError,
     fetch,
     first_lines,
+    registered,
     transaction,
 )
+from transforms.warehouse.query import PUBLISHED, published_batches
 
 KEPT_ROWS = 100
 QUARANTINE_SHARE = "quarantine_share"
@@ -89,20 +94,21 @@ def run_checks(
     Args:
         contracts: The tables of the build.
         warehouse_dir: Folder of the DuckDB files.
-        max_quarantine_share: Share of jobs, 0 to 1, that may be in quarantine in part or whole;
-            None: any.
+        max_quarantine_share: Share of jobs, 0 to 1, that may be in quarantine in part or whole, of
+            all and of those that are not published yet; None: any.
         threads: Threads DuckDB may use.
 
     Raises:
         ChecksFailedError: A check of severity `fail` found rows.
         ConfigurationError: There is no build, or a check is not valid SQL.
-        WarehouseLockedError: Another process holds the build.
+        WarehouseLockedError: Another process holds the build, or has the published file open for
+            writing.
     """
     checks = [*read_checks(), *derive_checks(contracts)]
     with open_build(warehouse_dir, threads=threads) as connection, transaction(connection):
         fetch(connection, f"DELETE FROM {CHECK_FAILURES}")  # noqa: S608 - a constant
         if max_quarantine_share is not None:
-            checks.append(_check_share(connection, max_quarantine_share))
+            checks.append(_check_share(connection, warehouse_dir, max_quarantine_share))
         results = [_run_check(connection, check) for check in checks]
         failed = tuple(result for result in results if result.rows)
         sound = all(result.severity != "fail" for result in failed)
@@ -139,20 +145,67 @@ def _parse_check(file: Path) -> Check:
     raise ConfigurationError(f"{file} must begin with `-- severity: fail` or `-- severity: warn`")
 
 
-def _check_share(connection: Connection, limit: float) -> Check:
-    """Returns the check of the share of jobs in quarantine; its failing rows are those jobs."""
-    affected, jobs = fetch(
-        connection, "SELECT (SELECT count(DISTINCT job_id) FROM quarantine), count(*) FROM jobs"
+def _check_share(connection: Connection, warehouse_dir: Path, limit: float) -> Check:
+    """Returns the check of the share of jobs in quarantine; its failing rows are those jobs.
+
+    It holds for all jobs, and for those of batches that the published version does not hold: else
+    the jobs of years would hide that a whole delivery is spoilt.
+    """
+    published = _published_commits(warehouse_dir)
+    _count_parts(connection, published)
+    affected, jobs, new_affected, new_jobs = fetch(
+        connection,
+        "SELECT count(*) FILTER (parts > 0), count(*), count(*) FILTER (parts > 0 AND is_new), "
+        "count(*) FILTER (is_new) FROM job_parts",
     )[0]
-    share = affected / jobs if jobs else 0.0
-    description = (
-        f"{affected:,} of {jobs:,} jobs ({share:.2%}) are in quarantine in part or whole, and "
-        f"{limit:.2%} may be: see why in the table quarantine, amend the schema and run "
-        "`cognition replay --quarantined`, or raise COGNITION_MAX_QUARANTINE_SHARE."
+    shares = [("true", "", affected, jobs)]
+    if published:  # else all are new
+        shares.append(("is_new", " that are not published yet", new_affected, new_jobs))
+    above = [share for share in shares if share[3] and share[2] / share[3] > limit]
+    said = " and ".join(
+        f"{part:,} of {whole:,} jobs ({part / whole:.2%}){which}" for _, which, part, whole in above
     )
-    above = "true" if share > limit else "false"
-    sql = f"SELECT job_id, count(*) AS parts FROM quarantine WHERE {above} GROUP BY ALL ORDER BY 1"  # noqa: S608 - a constant
+    description = (
+        f"{said} are in quarantine in part or whole, and {limit:.2%} may be: see why in the table "
+        "quarantine, amend the schema and run `cognition replay --quarantined`, or raise "
+        "COGNITION_MAX_QUARANTINE_SHARE."
+    )
+    condition = " OR ".join(["false", *(condition for condition, *_ in above)])
+    sql = f"SELECT job_id, parts FROM job_parts WHERE parts > 0 AND ({condition}) ORDER BY 1"  # noqa: S608 - constants
     return Check(QUARANTINE_SHARE, "fail", description, sql)
+
+
+def _published_commits(warehouse_dir: Path) -> list[str]:
+    """Returns the commit id of each published batch; none where the file cannot tell.
+
+    A file that someone altered is not ours to complain of: `publish` mends or refuses it.
+    """
+    if not (warehouse_dir / PUBLISHED).exists():
+        return []
+    with suppress(QueryError, ConfigurationError):
+        return list(published_batches(warehouse_dir).values())
+    return []
+
+
+def _count_parts(connection: Connection, published: list[str]) -> None:
+    """Makes the table `job_parts`: each job, its parts in quarantine, and whether it is new."""
+    rows = pa.table({"commit_id": pa.array(published, pa.string())})
+    with registered(connection, "published_commits", rows):
+        fetch(
+            connection,
+            """
+            CREATE OR REPLACE TEMP TABLE job_parts AS
+            SELECT
+                j.job_id, coalesce(q.parts, 0) AS parts,
+                j.batch_id IN (
+                    SELECT b.batch_id FROM batches AS b ANTI JOIN published_commits AS p
+                    USING (commit_id)
+                ) AS is_new
+            FROM jobs AS j
+            LEFT JOIN (SELECT job_id, count(*) AS parts FROM quarantine GROUP BY ALL) AS q
+            USING (job_id)
+            """,
+        )
 
 
 def _run_check(connection: Connection, check: Check) -> CheckResult:

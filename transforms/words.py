@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from transforms.plain import plain
 
-_PLURALS = {"batch": "batches", "reply": "replies", "query": "queries"}
 _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -23,12 +23,10 @@ def number(value: int) -> str:
 def amount(value: int, thing: str) -> str:
     """Returns a number of things.
 
-    >>> amount(1, "job"), amount(2000, "batch")
-    ('1 job', '2,000 batches')
+    >>> amount(1, "job"), amount(2000, "batch"), amount(0, "final reply"), amount(2, "key")
+    ('1 job', '2,000 batches', '0 final replies', '2 keys')
     """
-    if value == 1:
-        return f"1 {thing}"
-    return f"{value:,} {_PLURALS.get(thing, thing + 's')}"
+    return f"{value:,} {thing if value == 1 else _plural(thing)}"
 
 
 def counts(values: Mapping[str, int]) -> str:
@@ -63,3 +61,9 @@ def span(seconds: float) -> str:
         if seconds >= length:
             return amount(int(seconds // length), unit)
     return "0 seconds"
+
+
+def _plural(thing: str) -> str:
+    if thing.endswith("ch"):
+        return f"{thing}es"
+    return re.sub(r"(?<=[^aeiou])y$", "ie", thing) + "s"

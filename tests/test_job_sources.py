@@ -66,8 +66,9 @@ def test_new_files_are_told_once(airflow_home: Path, monkeypatch: pytest.MonkeyP
 def test_trouble_does_not_end_the_watch(
     airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lake or queue that cannot be reached is looked at again later; nothing is forgotten."""
-    looks = [{"a": EARLY}, RetryableError("away"), OSError(5, "away"), {"a": EARLY, "b": LATE}]
+    """Whatever goes wrong, the next look goes on from what was seen; nothing fires twice."""
+    trouble = [RetryableError("away"), OSError(5, "away"), ValueError("a setting")]
+    looks = [{"a": EARLY}, *trouble, {"a": EARLY, "b": LATE}]
     told = asyncio.run(events(iter(looks), monkeypatch))
     assert told == [{"files": 1}, {"files": 1}]
 

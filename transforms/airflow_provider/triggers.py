@@ -49,9 +49,12 @@ class LedgerTrigger(BaseEventTrigger):
         while True:
             try:
                 found = await sync_to_async(look, thread_sensitive=False)()
-            except (CognitionError, OSError) as error:
-                # The page shows it; a trigger that ends in an error would never look again.
-                self.log.warning("Could not look at the ledger; looking again later. %s", error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may do
+                # A trigger that ends is begun anew, and would then fire for every file there is.
+                said = (
+                    error if isinstance(error, CognitionError | OSError) else type(error).__name__
+                )
+                self.log.warning("Could not look at the ledger; looking again later. %s", said)
             else:
                 fresh = sum(seen.get(path) != written for path, written in found.items())
                 seen = found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -116,7 +117,7 @@ def browsing() -> Iterator[Browser]:
     driver = shutil.which("chromedriver")
     if chromium is None or driver is None:
         raise AirflowError("chromium and chromedriver are needed: install both")
-    with tempfile.TemporaryDirectory() as profile, _driver(driver) as url:
+    with tempfile.TemporaryDirectory() as profile, _driver(driver, profile) as url:
         options = {"binary": chromium, "args": [*_SWITCHES, f"--user-data-dir={profile}"]}
         wanted = {"browserName": "chrome", "goog:chromeOptions": options}
         with httpx.Client(base_url=url, trust_env=False, timeout=WAIT_SECONDS) as client:
@@ -132,9 +133,15 @@ def browsing() -> Iterator[Browser]:
 
 
 @contextmanager
-def _driver(command: str) -> Iterator[str]:
+def _driver(command: str, home: str) -> Iterator[str]:
+    # Chromium writes crash reports and a cache into its user's home, whatever the profile.
+    places = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), home)
     with subprocess.Popen(  # noqa: S603  # found by its name on PATH
-        [command, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [command, "--port=0"],
+        env=os.environ | places,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             lines = iter(process.stdout or ())

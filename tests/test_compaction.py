@@ -45,6 +45,7 @@ from transforms.selection import Selection
 from transforms.settings import Settings
 from transforms.storage import Storage, name_of
 from transforms.subtitles.collect import list_targets
+from transforms.table_file import CommittedFile
 from transforms.warehouse import load_merged
 from transforms.warehouse.duck import connect, fetch
 
@@ -266,7 +267,7 @@ def test_a_month_with_a_batch_out_of_date_waits(small: Settings) -> None:
 
 def _item(at: int, size: int, rows: int = 1) -> Item:
     path = f"tables/jobs/month=2026-01/{at}.parquet"
-    return Item((f"{at:02}",), (lake.CommittedFile("jobs", path, rows, size, ""),))
+    return Item((f"{at:02}",), (CommittedFile("jobs", path, rows, size, ""),))
 
 
 def _grouped(*items: Item) -> list[list[str]]:
@@ -284,7 +285,7 @@ def test_groups_are_as_large_as_asked_for() -> None:
 
 def test_a_table_counts_by_its_own_size() -> None:
     """The largest table of a group decides, not all tables together."""
-    files = [lake.CommittedFile(t, f"tables/{t}/m/x.parquet", 1, 40, "") for t in ("a", "b", "c")]
+    files = [CommittedFile(t, f"tables/{t}/m/x.parquet", 1, 40, "") for t in ("a", "b", "c")]
     assert len(groups_of([Item(("1",), tuple(files)), Item(("2",), tuple(files))], 100)) == 1
     assert groups_of([Item((n,), tuple(files)) for n in "123"], 79) == []
 

@@ -18,6 +18,7 @@ from transforms.cli import main
 from transforms.merged.rows import Unmerged
 from transforms.settings import Settings
 from transforms.storage import Storage
+from transforms.table_file import CommittedFile
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Found = tuple[str, str, int]
@@ -250,7 +251,7 @@ def test_verify_finds_each_loss(
     read = lake.read_rows
 
     def without(
-        storage: Storage, commit: lake.Commit, file: lake.CommittedFile, *, unmerged: Unmerged
+        storage: Storage, commit: lake.Commit, file: CommittedFile, *, unmerged: Unmerged
     ) -> pa.Table:
         rows = read(storage, commit, file, unmerged=unmerged)
         return lose(rows) if file.table == table else rows

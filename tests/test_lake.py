@@ -19,10 +19,11 @@ from transforms import lake, pipeline
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError, LakeFormatError
 from transforms.storage import Storage
+from transforms.table_file import CommittedFile
 
 FILES = (
-    lake.CommittedFile("jobs", "tables/jobs/month=2026-01/b1.parquet", 2, 4711, "ab" * 32),
-    lake.CommittedFile("results", "tables/results/month=2026-01/b1.parquet", 3, 815, "cd" * 32),
+    CommittedFile("jobs", "tables/jobs/month=2026-01/b1.parquet", 2, 4711, "ab" * 32),
+    CommittedFile("results", "tables/results/month=2026-01/b1.parquet", 3, 815, "cd" * 32),
 )
 THEIRS = b'{"format": 1, "lake_id": "theirs"}\n'
 COMMIT = lake.Commit(

@@ -26,6 +26,7 @@ from transforms.reports import FlattenReport
 from transforms.storage import LOCKS, Storage, name_of, sha256_of
 from transforms.subtitles import archive
 from transforms.subtitles.rows import INPUT, inputs_of
+from transforms.table_file import CommittedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +265,10 @@ def settled_inputs(
 
 def _orphans(written: Iterable[str], known: Container[str]) -> tuple[lake.Commit, ...]:
     """Returns, as commits without a marker, files that belong to no batch: half retracted ones."""
-    found: dict[str, list[lake.CommittedFile]] = {}
+    found: dict[str, list[CommittedFile]] = {}
     for path in written:
         if name_of(path) not in known:
-            file = lake.CommittedFile(path.split("/")[1], path, rows=0, bytes=0, sha256="")
+            file = CommittedFile(path.split("/")[1], path, rows=0, bytes=0, sha256="")
             found.setdefault(name_of(path), []).append(file)
     return tuple(lake.Commit(name, {}, {}, {}, tuple(files)) for name, files in found.items())
 

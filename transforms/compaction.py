@@ -22,12 +22,13 @@ from transforms.commit import Plan, make_plan, month_of
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
 from transforms.merged import marker, swap
-from transforms.merged.marker import Compaction, MergedFile
+from transforms.merged.marker import Compaction
 from transforms.merged.merge import merge, prove
 from transforms.merged.rows import JOBS, Unmerged, owners_of
 from transforms.plain import plain
 from transforms.reports import Progress, no_progress
 from transforms.storage import Storage
+from transforms.table_file import CommittedFile
 
 MOST_ROWS = 4 * 1024 * 1024
 """Rows of a table that are merged at once: what bounds the memory that takes."""
@@ -82,7 +83,7 @@ class Item:
     """
 
     batches: tuple[str, ...]
-    files: tuple[lake.CommittedFile | MergedFile, ...]
+    files: tuple[CommittedFile, ...]
     compaction: Compaction | None = None
 
 
@@ -290,7 +291,7 @@ def _planned(month: _Month, group: Sequence[Item]) -> Item:
         rows[file.table] += file.rows
         sizes[file.table] += file.bytes
     paths = {table: marker.merged_path(table, marker.id_of(month.name, batches)) for table in rows}
-    files = tuple(MergedFile(t, path, rows[t], sizes[t], "") for t, path in paths.items())
+    files = tuple(CommittedFile(t, path, rows[t], sizes[t], "") for t, path in paths.items())
     return Item(tuple(sorted(batches)), files)
 
 
@@ -312,9 +313,9 @@ def _merge(storage: Storage, month: _Month, group: Sequence[Item]) -> Item:
 
 def _stage_tables(
     storage: Storage, month: _Month, compaction_id: str, batches: Sequence[str]
-) -> Iterator[MergedFile]:
+) -> Iterator[CommittedFile]:
     """Merges one table after the other, proves it, and stages it."""
-    files: dict[str, dict[str, lake.CommittedFile]] = {}
+    files: dict[str, dict[str, CommittedFile]] = {}
     for batch in batches:
         for file in month.commits[batch].files:
             files.setdefault(file.table, {})[batch] = file

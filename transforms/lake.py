@@ -22,6 +22,7 @@ from transforms.errors import ConfigurationError, LakeFormatError, RetryableErro
 from transforms.merged import marker as compactions
 from transforms.merged import rows as merged
 from transforms.storage import STAGING, Storage, name_of, sha256_of, without_secrets
+from transforms.table_file import CommittedFile
 
 FORMAT = 1
 FORMAT_FILE = "lake.json"
@@ -33,17 +34,6 @@ MOVES = 3
 _BATCH = r"\d{8}T\d{6}-[0-9a-f]{12}"  # named by `raw.write_raw`
 _MERGED = compactions.PREFIX + compactions.ID
 _TABLE_FILE = re.compile(rf"{TABLES}/[^/]+/month=\d{{4}}-\d{{2}}/({_BATCH}|{_MERGED})\.parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedFile:
-    """One Parquet file of a batch; `path` is relative to the lake."""
-
-    table: str
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

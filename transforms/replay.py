@@ -30,6 +30,7 @@ from transforms.merged.rows import Unmerged
 from transforms.reports import Progress, ReplayReport, TableDifference, no_progress
 from transforms.selection import Selection, lock_unless_dry, select, type_names, wire_names
 from transforms.storage import Storage, name_of
+from transforms.table_file import CommittedFile
 from transforms.warehouse.duck import Connection
 
 QUARANTINE = "quarantine"
@@ -184,7 +185,7 @@ class _Again:
                 found[name] = difference_of(self.connection, table, old, new)
         return found
 
-    def _rows(self, older: lake.Commit | None, file: lake.CommittedFile) -> pa.Table:
+    def _rows(self, older: lake.Commit | None, file: CommittedFile) -> pa.Table:
         return lake.read_rows(self.storage, older, file, unmerged=self.unmerged)
 
 

@@ -15,6 +15,7 @@ import orjson
 
 from transforms.errors import LakeFormatError
 from transforms.storage import STAGING, Storage, name_of, sha256_of
+from transforms.table_file import CommittedFile
 
 FOLDER = "compactions"
 FORMAT = 1
@@ -22,17 +23,6 @@ UNDER_WAY = f"{STAGING}/compactions"
 PREFIX = "compact-"
 ID = r"\d{6}-[0-9a-f]{12}"
 _MARKER = re.compile(rf"{FOLDER}/{ID}\.json")
-
-
-@dataclass(frozen=True, slots=True)
-class MergedFile:
-    """One Parquet file of a compaction; `path` is relative to the lake."""
-
-    table: str
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,7 @@ class Compaction:
 
     id: str
     batches: Mapping[str, str]
-    files: tuple[MergedFile, ...]
+    files: tuple[CommittedFile, ...]
     replaces: tuple[str, ...] = ()
 
     @property
@@ -125,7 +115,7 @@ def read_compaction(storage: Storage, compaction_id: str) -> Compaction | None:
                 f"{path} has format {str(found)[:12]}, this version reads {FORMAT}: "
                 "upgrade cognition-warehouse"
             )
-        files = tuple(MergedFile(**file) for file in document.pop("files"))
+        files = tuple(CommittedFile(**file) for file in document.pop("files"))
         replaces = tuple(document.pop("replaces"))
         compaction = Compaction(files=files, replaces=replaces, **document)
         whole = compaction.id == compaction_id == id_of(compaction.month, compaction.batches)

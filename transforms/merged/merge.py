@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from transforms import lake
 from transforms.errors import ConservationError
-from transforms.merged.marker import MergedFile
 from transforms.merged.rows import Owners, owner_column, split
 from transforms.storage import sha256_of
+from transforms.table_file import CommittedFile
 
 GROUP_BYTES = 512 * 1024 * 1024
 """Rows so large that a row group of the usual number would be larger come in smaller ones."""
@@ -26,7 +26,7 @@ GROUP_BYTES = 512 * 1024 * 1024
 Numbers = npt.NDArray[np.int64]
 
 
-def merge(path: str, tables: Sequence[pa.Table]) -> tuple[MergedFile, pa.Buffer]:
+def merge(path: str, tables: Sequence[pa.Table]) -> tuple[CommittedFile, pa.Buffer]:
     """Returns the rows of a table of some batches as one Parquet file, sorted by key."""
     schema = tables[0].schema
     sink = pa.BufferOutputStream()
@@ -35,14 +35,14 @@ def merge(path: str, tables: Sequence[pa.Table]) -> tuple[MergedFile, pa.Buffer]
             writer.write_table(rows, row_group_size=lake.ROW_GROUP_ROWS)
     content = sink.getvalue()
     count = sum(rows.num_rows for rows in tables)
-    file = MergedFile(path.split("/")[1], path, count, content.size, sha256_of(content))
+    file = CommittedFile(path.split("/")[1], path, count, content.size, sha256_of(content))
     return file, content
 
 
 def prove(
     content: pa.Buffer,
     owners: Owners,
-    files: Mapping[str, lake.CommittedFile],
+    files: Mapping[str, CommittedFile],
     read_original: Callable[[str], pa.Table],
 ) -> None:
     """Checks that the rows of every batch come back as they were.

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms.merged.marker import Compaction, MergedFile, damaged, staged_path
+from transforms.merged.marker import Compaction, damaged, staged_path
 from transforms.storage import Storage, sha256_of
+from transforms.table_file import CommittedFile
 
 JOBS = "jobs"
 BATCH, JOB = "batch_id", "job_id"
@@ -54,7 +55,7 @@ def owner_column(schema: pa.Schema) -> str:
     return keys.decode().split(",")[0]
 
 
-def open_merged(storage: Storage, compaction: Compaction, file: MergedFile) -> pq.ParquetFile:
+def open_merged(storage: Storage, compaction: Compaction, file: CommittedFile) -> pq.ParquetFile:
     """Opens a merged file, staged or in place, having checked that it is the one written.
 
     Raises:

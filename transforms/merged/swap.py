@@ -20,6 +20,7 @@ from transforms.errors import RetryableError
 from transforms.merged import marker, rows
 from transforms.merged.marker import UNDER_WAY, Compaction, staged_path
 from transforms.storage import LOCKS, Storage, name_of, sha256_of
+from transforms.table_file import CommittedFile
 
 
 def month_lock(
@@ -127,9 +128,9 @@ def dissolve(storage: Storage, month: str, batch_ids: Iterable[str]) -> int:
 
 def own_files(
     storage: Storage, compaction: Compaction
-) -> tuple[dict[str, list[lake.CommittedFile]], bool]:
+) -> tuple[dict[str, list[CommittedFile]], bool]:
     """Returns the committed files of its batches by table, and whether all are as it says."""
-    found: dict[str, list[lake.CommittedFile]] = {}
+    found: dict[str, list[CommittedFile]] = {}
     same = True
     for batch_id, commit_id in compaction.batches.items():
         commit = lake.read_commit(storage, batch_id)
@@ -174,7 +175,7 @@ def _undo(storage: Storage, compaction: Compaction) -> None:
     """Writes the batches' own files again; then markers and merged files go."""
     begin(storage, compaction.id)
     own, _ = own_files(storage, compaction)
-    changed: dict[str, dict[str, lake.CommittedFile]] = {}
+    changed: dict[str, dict[str, CommittedFile]] = {}
     moves: list[tuple[str, str]] = []
     for table, files in own.items():
         missing = _missing(storage, files)
@@ -194,7 +195,7 @@ def _undo(storage: Storage, compaction: Compaction) -> None:
         _clean_up(storage, each)
 
 
-def _missing(storage: Storage, files: Sequence[lake.CommittedFile]) -> list[lake.CommittedFile]:
+def _missing(storage: Storage, files: Sequence[CommittedFile]) -> list[CommittedFile]:
     """Returns the files, all of one table and month, that are not there as committed."""
     there = {*storage.list(files[0].path.rpartition("/")[0], ".parquet")}
     return [
@@ -205,7 +206,7 @@ def _missing(storage: Storage, files: Sequence[lake.CommittedFile]) -> list[lake
 
 
 def _put(
-    storage: Storage, compaction: Compaction, file: lake.CommittedFile, content: pa.Buffer
+    storage: Storage, compaction: Compaction, file: CommittedFile, content: pa.Buffer
 ) -> list[tuple[str, str]]:
     """Writes a batch's own file; locally out of sight first, and tells where it is to go."""
     if storage.local is None:
@@ -216,9 +217,7 @@ def _put(
     return [(staged, file.path)]
 
 
-def _commit_as_written(
-    storage: Storage, batch_id: str, made: Mapping[str, lake.CommittedFile]
-) -> None:
+def _commit_as_written(storage: Storage, batch_id: str, made: Mapping[str, CommittedFile]) -> None:
     """Lets a batch's marker say what its files are like now: the same rows in other bytes."""
     commit = lake.read_commit(storage, batch_id)
     if commit is not None:

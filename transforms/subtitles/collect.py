@@ -24,6 +24,7 @@ from transforms.subtitles.fetch import Download, FetchLimits, Network, fetch
 from transforms.subtitles.guard import parse_hosts
 from transforms.subtitles.links import TABLE, FileKey, digest_of, links_in
 from transforms.subtitles.outcome import Outcome
+from transforms.table_file import CommittedFile
 
 VALID = timedelta(days=180)
 """How long a link lives, from the end of its job; we know when the job was asked about, later."""
@@ -116,7 +117,7 @@ def list_targets(storage: Storage) -> list[Target]:
 
 
 def _read_rows(
-    storage: Storage, commit: lake.Commit, file: lake.CommittedFile, unmerged: Unmerged
+    storage: Storage, commit: lake.Commit, file: CommittedFile, unmerged: Unmerged
 ) -> list[dict[str, object]]:
     found = lake.find_rows(storage, commit, file, unmerged=unmerged)
     if found is None:  # its batch is just being made again: the next run sees it

@@ -17,7 +17,6 @@ from transforms.contract import Contracts
 from transforms.errors import RetryableError
 from transforms.lake import (
     Commit,
-    CommittedFile,
     find_rows,
     marker_path,
     place_of,
@@ -28,6 +27,7 @@ from transforms.lake import (
 from transforms.merged.rows import Unmerged
 from transforms.reports import Progress, no_progress
 from transforms.storage import Storage
+from transforms.table_file import CommittedFile
 from transforms.warehouse.build import (
     BUILD,
     follow_schemas,

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 from transforms.contract import Contracts
 from transforms.lake import Commit, marker_path
-from transforms.merged.marker import Compaction, MergedFile, read_compactions
+from transforms.merged.marker import Compaction, read_compactions
 from transforms.merged.marker import marker_path as compaction_path
 from transforms.merged.rows import JOBS, MovedError, open_merged
 from transforms.storage import Storage
+from transforms.table_file import CommittedFile
 from transforms.warehouse.duck import Connection, transaction
 from transforms.warehouse.insert import (
     LoadError,
@@ -75,7 +76,7 @@ def bring_compaction(
 
 
 def _insert_file(
-    connection: Connection, contracts: Contracts, file: MergedFile, parquet: pq.ParquetFile
+    connection: Connection, contracts: Contracts, file: CommittedFile, parquet: pq.ParquetFile
 ) -> None:
     for number in range(parquet.num_row_groups):
         insert_rows(connection, contracts, file.table, parquet.read_row_group(number), file.path)

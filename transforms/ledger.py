@@ -175,8 +175,8 @@ def unknown_jobs(storage: Storage, job_ids: Iterable[str]) -> list[str]:
     Raises:
         ConfigurationError: An id is none.
     """
-    known = set(read_ledger(storage))
     given = dict.fromkeys(_checked(job, "the given ids") for job in job_ids)
+    known = set(read_ledger(storage)) if given else set()  # a run without typed ids reads it later
     return [job for job in given if job not in known]
 
 

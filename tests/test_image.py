@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import re
 import shutil
@@ -153,7 +153,8 @@ def health_command() -> str:
 def test_health_is_asked_where_things_are() -> None:
     """Celery's application is where the health check looks, and callbacks are at the port asked."""
     (app,) = re.findall(r"--app (\S+)\.app ", health_command())
-    assert importlib.util.find_spec(app) is not None
+    files = importlib.metadata.files("apache-airflow-providers-celery") or []
+    assert f"{app.replace('.', '/')}.py" in {str(file) for file in files}
     assert f":{DEFAULT_PORT}{HEALTH_PATH}" in health_command()
     assert str(DEFAULT_PORT) in FINAL.each("EXPOSE")[0].split()
 

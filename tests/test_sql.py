@@ -18,7 +18,9 @@ from transforms import paths
 from transforms.contract import load_contracts
 from transforms.warehouse import load_batches, query_published
 from transforms.warehouse.checks import run_checks
+from transforms.warehouse.ddl import OWN_TABLES
 from transforms.warehouse.publish import publish
+from transforms.warehouse.views import read_header, read_views
 
 QUERIES = paths.sql_dir() / "queries"
 UTC = datetime(2024, 5, 6, 7, 8, 9)  # noqa: DTZ001 - the warehouse keeps UTC without a zone
@@ -307,22 +309,25 @@ def test_every_query_is_tested() -> None:
 @pytest.mark.parametrize("path", _sql_files(), ids=lambda path: path.stem)
 def test_every_file_says_what_it_is(path: Path) -> None:
     """Question, grain, tables read and units head each file; checks say their severity first."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8")
     if path.parent.name == "checks":
-        assert lines.pop(0) in {"-- severity: fail", "-- severity: warn"}
-    heads = [re.match(r"-- (\w+): .", line) for line in lines[:4]]
-    assert [head and head[1] for head in heads] == ["Question", "Grain", "Reads", "Units"]
+        first, _, text = text.partition("\n")
+        assert first in {"-- severity: fail", "-- severity: warn"}
+    header = read_header(text)
+    assert list(header)[:4] == ["Question", "Grain", "Reads", "Units"]
+    assert all(header.values())
 
 
-def test_the_tables_a_file_names_exist() -> None:
-    """What a header says is read is a table of the schemas, and is read."""
-    tables = load_contracts().tables
+def test_what_a_header_names_is_there_and_is_read() -> None:
+    """What a header says is read is a table, view or macro, and its SQL reads it."""
+    known = {*load_contracts().tables, *(table.name for table in OWN_TABLES)}
+    known |= {file.name for file in read_views()}
     for path in _sql_files():
-        text = path.read_text(encoding="utf-8")
-        reads = re.search(r"^-- Reads: ([a-z_, ]+)$", text, re.MULTILINE)
-        for name in reads[1].split(", ") if reads else ():
-            assert name in tables, f"{path.name} reads {name}"
-            assert re.search(rf"(FROM|JOIN) {name}\b", text), f"{path.name} does not read {name}"
+        text = path.read_text(encoding="utf-8").removeprefix("-- severity: ")
+        reads = " ".join(read_header(text[text.index("-- Question") :])["Reads"])
+        for name in reads.split(", ") if re.fullmatch(r"[a-z_0-9, ]+", reads) else ():
+            assert name.strip() in known, f"{path.name} reads {name}"
+            assert re.search(rf"\b(FROM|JOIN)\s+{name.strip()}\b", text), f"{path.name}: {name}"
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ from transforms.warehouse import insert as inserting
 from transforms.warehouse import load as loading
 from transforms.warehouse.build import BUILD
 from transforms.warehouse.duck import QueryError, WarehouseLockedError, connect, fetch, wal_of
+from transforms.warehouse.views import read_views
 
 HELLO = (0.0, 1.5, "hello")
 WORLD = (1.5, 2.0, "world")
@@ -446,16 +447,23 @@ def test_signed_links_stay_in_the_lake(storage: Storage, home: Path, contracts: 
 def test_views_that_left_the_sql_folder_leave_the_build(
     storage: Storage, home: Path, contracts: Contracts
 ) -> None:
-    """Views are made anew when schemas or SQL change; one without a file goes."""
+    """Views and macros are made anew when schemas or SQL change; one without a file goes."""
     load_batches(storage, contracts, home)
     change_build(
-        home, "CREATE VIEW leftover AS SELECT 1", "UPDATE cognition_meta SET sql_digest = 'x'"
+        home,
+        "CREATE VIEW leftover AS SELECT 1",
+        "CREATE MACRO left_behind(a) AS TABLE SELECT a",
+        "CREATE MACRO left_over(a) AS a",
+        "UPDATE cognition_meta SET sql_digest = 'x'",
     )
     load_batches(storage, contracts, home)
-    assert ask_build(
+    found = ask_build(
         home,
-        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND NOT temporary ORDER BY ALL",
-    ) == [("dictionary",), ("drift",)]
+        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND NOT temporary "
+        "UNION ALL SELECT function_name FROM duckdb_functions() "
+        "WHERE NOT internal AND function_type LIKE '%macro'",
+    )
+    assert sorted(found) == sorted((file.name,) for file in read_views())
 
 
 # Whose lake and whose file it is

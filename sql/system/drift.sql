@@ -5,6 +5,19 @@
 -- Kinds: new (no schema names the path), vanished (its absence is no chance any more), retyped
 --     (values of another type), unexpected (values the schema does not expect, loaded), set_aside
 --     (whole results in quarantine), unknown_type (results of a Type without a schema)
+-- Columns:
+--   type: Type of the results, or reply for parts of the reply itself.
+--   path: JSON pointer with * for every element; empty for the result itself.
+--   table_name: Table of the path; NULL when no schema names it.
+--   column_name: Column of the path; NULL when no schema names it.
+--   kind: new, vanished, retyped, unexpected, set_aside or unknown_type.
+--   jobs_count: Jobs that have it.
+--   jobs_share [ratio]: Share of the jobs that have results of the Type.
+--   values_count: Places that have it.
+--   first_job_id: Job that had it first.
+--   first_seen_at: When that job was answered, UTC.
+--   last_seen_at: When the last job that has it was answered, UTC.
+--   detail: What is meant, in words.
 CREATE OR REPLACE VIEW drift AS
 WITH typed AS (
     SELECT
@@ -133,5 +146,3 @@ SELECT
 FROM told AS t
 LEFT JOIN totals AS n ON t.type = n.type
 ORDER BY t.type, t.path, kind;
-
-COMMENT ON VIEW drift IS 'One row per Type, path and kind of drift.';

@@ -11,7 +11,7 @@ from transforms import paths
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
 from transforms.storage import sha256_of
-from transforms.warehouse.ddl import OWN_TABLES, create_table, migrate, quote, read_catalog
+from transforms.warehouse.ddl import OWN_TABLES, create_table, migrate, read_catalog
 from transforms.warehouse.duck import (
     DEFAULT_THREADS,
     FORMAT,
@@ -23,9 +23,9 @@ from transforms.warehouse.duck import (
     transaction,
     wal_of,
 )
+from transforms.warehouse.views import FOLDERS, create_views, drop_views
 
 BUILD = "build.duckdb"
-VIEW_FOLDERS = ("system",)
 
 
 @contextmanager
@@ -71,9 +71,9 @@ def content_digest(connection: Connection) -> str:
 
 
 def sql_digest(folder: Path | None = None) -> str:
-    """Returns a sha256 over the SQL that is part of a warehouse: views and checks."""
+    """Returns a sha256 over the SQL that is part of a warehouse: views, macros and checks."""
     folder = folder or paths.sql_dir()
-    names = sorted(p for sub in (*VIEW_FOLDERS, "checks") for p in (folder / sub).glob("*.sql"))
+    names = sorted(p for sub in (*FOLDERS, "checks") for p in (folder / sub).glob("*.sql"))
     parts = (f"{p.relative_to(folder)}\n".encode() + p.read_bytes() for p in names)
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
@@ -122,10 +122,10 @@ def follow_schemas(connection: Connection, contracts: Contracts) -> None:
     if not statements and meta == [wanted]:
         return
     with transaction(connection):
-        for statement in (*_drop_views(connection), *statements):
+        drop_views(connection)
+        for statement in statements:
             fetch(connection, statement)
-        for file in _view_files():
-            connection.execute(file.read_text(encoding="utf-8")).fetchall()
+        create_views(connection)
         fetch(
             connection,
             f"UPDATE {META} SET schemas_digest = $schemas, sql_digest = $sql",  # noqa: S608 - a constant
@@ -141,16 +141,3 @@ def _lake_of(connection: Connection) -> str | None:
     if "lake_id" not in found[META].columns:  # made before lakes had ids
         return ""
     return str(fetch(connection, f"SELECT lake_id FROM {META}")[0][0] or "")  # noqa: S608 - a constant
-
-
-def _drop_views(connection: Connection) -> list[str]:
-    views = fetch(
-        connection,
-        "SELECT view_name FROM duckdb_views() "
-        "WHERE database_name = current_database() AND NOT internal AND NOT temporary",
-    )
-    return [f"DROP VIEW {quote(name)}" for (name,) in views]
-
-
-def _view_files() -> list[Path]:
-    return [f for sub in VIEW_FOLDERS for f in sorted((paths.sql_dir() / sub).glob("*.sql"))]

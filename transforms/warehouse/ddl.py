@@ -19,6 +19,8 @@ from transforms.warehouse.duck import META, Connection, fetch
 # of a load and made the file six times as big, so a check proves their keys instead.
 INDEXED = frozenset({"batches", "jobs", "results"})
 CHECK_FAILURES = "check_failures"
+FACE_ALIASES = "face_aliases"
+TAG_ALIASES = "tag_aliases"
 
 # A link up to its query, and the query; in JSON text, slashes and more may be escaped.
 _ESCAPED = r"\\+(?:/|u[0-9A-Fa-f]{4})"
@@ -70,6 +72,30 @@ OWN_TABLES = (
             _own("failing_row", pa.string(), "The row as JSON."),
         ),
     ),
+    Table(
+        name=FACE_ALIASES,
+        description="One row per face that is given a name, or another than the service gave it.",
+        keys=(
+            _own("job_id", pa.string(), "Job the face is in; empty: every job.", key=True),
+            _own("name", pa.string(), "Name as the service wrote it.", key=True),
+        ),
+        columns=(
+            _own("person", pa.string(), "Who it is."),
+            _own("source", pa.string(), "File of the lake that says so; NULL: put in by hand."),
+        ),
+    ),
+    Table(
+        name=TAG_ALIASES,
+        description="One row per name of a tag, entity or other label that is one of another.",
+        keys=(
+            _own("kind", pa.string(), "Kind of label, see labels; empty: every kind.", key=True),
+            _own("name", pa.string(), "Name as the service wrote it.", key=True),
+        ),
+        columns=(
+            _own("label", pa.string(), "Name it goes by."),
+            _own("source", pa.string(), "File of the lake that says so; NULL: put in by hand."),
+        ),
+    ),
 )
 
 
@@ -112,8 +138,23 @@ def without_queries(column: str) -> str:
 
 
 def column_comment(column: Column) -> str:
-    """Returns the description, followed by the unit."""
-    return f"{column.description} Unit: {column.unit}." if column.unit else column.description
+    """Returns the description, followed by warning, example and unit where there are any.
+
+    The view `dictionary` takes it apart again.
+    """
+    return "".join(
+        (
+            column.description,
+            f" Warning: {column.warning}" if column.warning else "",
+            f" Example: {column.example}." if column.example else "",
+            f" Unit: {column.unit}." if column.unit else "",
+        )
+    )
+
+
+def table_comment(table: Table) -> str:
+    """Returns what a row is, followed by the warning if there is one."""
+    return f"{table.description} Warning: {table.warning}" if table.warning else table.description
 
 
 def create_table(table: Table) -> Iterator[str]:
@@ -169,7 +210,7 @@ def _alter_table(table: Table, found: Found) -> Iterator[str]:
     names = {column.name for column in _columns(table)}
     if gone := sorted(found.columns.keys() - names):
         raise _rebuild(f"the schemas no longer have the column {table.name}.{gone[0]}")
-    if (found.comment or "") != table.description:
+    if (found.comment or "") != table_comment(table):
         yield _comment_table(table)
     for column in _columns(table):
         kind = duckdb_type(column.type)
@@ -190,7 +231,7 @@ def _columns(table: Table) -> tuple[Column, ...]:
 
 
 def _comment_table(table: Table) -> str:
-    return f"COMMENT ON TABLE {quote(table.name)} IS {literal(table.description)}"
+    return f"COMMENT ON TABLE {quote(table.name)} IS {literal(table_comment(table))}"
 
 
 def _comment_column(table: Table, column: Column) -> str:

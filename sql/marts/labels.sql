@@ -1,0 +1,129 @@
+-- Question: What was found in each video, and under which name?
+-- Grain: one row per person, tag, category, entity, watch-list word or free keyword of a result
+-- Reads: video_persons, video_tags, cpv_categories, cpv_entities, cpv_hotwords, cpv_free_tags,
+--     face_aliases, tag_aliases
+-- Units: appearance_ratio is a share of the video
+-- The one place where names are chosen: an alias if there is one, else what the service wrote.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   kind: person, unknown_face (a face nobody has named), tag, category, entity, hotword or
+--       free_tag.
+--   label: Its name: that of face_aliases or tag_aliases, else the one the service wrote.
+--   label_group: What it belongs to: category of a person, main tag, or levels of a label, by a
+--       slash.
+--   source_label: Name the service wrote; of a label without one, its level.
+--   appearance_ratio [ratio]: Share of the video the service says it is seen for.
+--   occurrences_count: Appearances in the source; NULL when they are absent.
+--   table_name: Table it comes from.
+--   result_index: Position of the result in the reply, from 0.
+--   thing_index: Last key of its row in that table.
+CREATE OR REPLACE VIEW labels AS
+WITH tags AS (
+    SELECT
+        t.job_id,
+        t.result_index,
+        t.tag_index AS thing_index,
+        'tag' AS kind,
+        coalesce(nullif(t.sub_tag_name, ''), nullif(t.main_tag_name, '')) AS source_label,
+        nullif(t.main_tag_name, '') AS label_group,
+        t.appearance_ratio,
+        t.occurrences_count,
+        'video_tags' AS table_name
+    FROM video_tags AS t
+    UNION ALL
+    SELECT
+        c.job_id,
+        c.result_index,
+        c.category_index AS thing_index,
+        'category' AS kind,
+        coalesce(
+            nullif(c.label, ''), nullif(c.label_level2, ''), nullif(c.label_level1, '')
+        ) AS source_label,
+        concat_ws('/', nullif(c.label_level1, ''), nullif(c.label_level2, '')) AS label_group,
+        c.appearance_ratio,
+        c.details_count AS occurrences_count,
+        'cpv_categories' AS table_name
+    FROM cpv_categories AS c
+    UNION ALL
+    SELECT
+        e.job_id,
+        e.result_index,
+        e.entity_index AS thing_index,
+        'entity' AS kind,
+        coalesce(
+            nullif(e.label, ''),
+            nullif(e.knowledge_name, ''),
+            nullif(e.label_level2, ''),
+            nullif(e.label_level1, '')
+        ) AS source_label,
+        concat_ws('/', nullif(e.label_level1, ''), nullif(e.label_level2, '')) AS label_group,
+        e.appearance_ratio,
+        e.details_count AS occurrences_count,
+        'cpv_entities' AS table_name
+    FROM cpv_entities AS e
+    UNION ALL
+    SELECT
+        h.job_id,
+        h.result_index,
+        h.hotword_index AS thing_index,
+        'hotword' AS kind,
+        coalesce(
+            nullif(h.label, ''), nullif(h.label_level2, ''), nullif(h.label_level1, '')
+        ) AS source_label,
+        concat_ws('/', nullif(h.label_level1, ''), nullif(h.label_level2, '')) AS label_group,
+        h.appearance_ratio,
+        h.details_count AS occurrences_count,
+        'cpv_hotwords' AS table_name
+    FROM cpv_hotwords AS h
+    UNION ALL
+    SELECT
+        f.job_id,
+        f.result_index,
+        f.free_tag_index AS thing_index,
+        'free_tag' AS kind,
+        coalesce(
+            nullif(f.label, ''), nullif(f.label_level2, ''), nullif(f.label_level1, '')
+        ) AS source_label,
+        concat_ws('/', nullif(f.label_level1, ''), nullif(f.label_level2, '')) AS label_group,
+        f.appearance_ratio,
+        f.details_count AS occurrences_count,
+        'cpv_free_tags' AS table_name
+    FROM cpv_free_tags AS f
+)
+
+SELECT
+    p.job_id,
+    if(
+        (p.category = 'unknown' OR coalesce(p.name, '') = '')
+        AND coalesce(own.person, every.person) IS NULL,
+        'unknown_face',
+        'person'
+    ) AS kind,
+    coalesce(own.person, every.person, nullif(p.name, ''), '(unnamed)') AS label,
+    nullif(p.category, '') AS label_group,
+    nullif(p.name, '') AS source_label,
+    p.appearance_ratio,
+    p.occurrences_count,
+    'video_persons' AS table_name,
+    p.result_index,
+    p.person_index AS thing_index
+FROM video_persons AS p
+LEFT JOIN face_aliases AS own ON p.job_id = own.job_id AND p.name = own.name
+-- What is called the same in every video is no one person where the service made up the name.
+LEFT JOIN face_aliases AS every
+    ON p.name = every.name AND every.job_id = '' AND coalesce(p.category, '') <> 'unknown'
+UNION ALL
+SELECT
+    t.job_id,
+    t.kind,
+    coalesce(own.label, every.label, t.source_label) AS label,
+    nullif(t.label_group, '') AS label_group,
+    t.source_label,
+    t.appearance_ratio,
+    t.occurrences_count,
+    t.table_name,
+    t.result_index,
+    t.thing_index
+FROM tags AS t
+LEFT JOIN tag_aliases AS own ON t.kind = own.kind AND t.source_label = own.name
+LEFT JOIN tag_aliases AS every ON t.source_label = every.name AND every.kind = '';

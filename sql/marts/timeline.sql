@@ -1,0 +1,335 @@
+-- Question: What was observed when?
+-- Grain: one row per timed observation of every Type
+-- Reads: labels, video_person_occurrences, video_tag_occurrences, cpv_category_details,
+--     cpv_entity_details, cpv_entity_tracks, cpv_hotword_details, cpv_free_tag_details,
+--     asr_segments, nlp_paragraphs, nlp_words, nlp_audio_segments, ocr_frames, ocr_texts,
+--     nlp_chapters, nlp_key_sentences, nlp_actions, nlp_mind_map_nodes, subtitle_lines,
+--     nlp_translation_sentences
+-- Units: seconds from the start of the video; score is a ratio
+-- The one place where times and scores are put right, for all that reads it: what has no start is
+-- no timed observation; one without an end, or with one before its start (the checks tell of it),
+-- is a moment; score -1, which stands for a face without a name, is none.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   kind: person, unknown_face, tag, category, entity, entity_track, hotword, free_tag, sentence
+--       (ASR), word and speech (NLP), on_screen_text, chapter, key_sentence, action, topic,
+--       subtitle or translation.
+--   label: What was observed: its name, see labels, or what was said or written.
+--   label_group: What it belongs to: see labels; the speaker of a word, the language of a
+--       subtitle.
+--   start_seconds [s]: Start of it, from the start of the video.
+--   end_seconds [s]: End of it, never before its start; a moment ends where it starts.
+--   score [ratio]: Confidence; NULL where the service gives none or writes -1.
+--   source_label: The label as the service wrote it.
+--   table_name: Table of the row it comes from.
+--   result_index: Position of the result in the reply, from 0.
+--   row_key: The other keys of that row, as cognition explain takes them after job and result.
+CREATE OR REPLACE VIEW timeline AS
+WITH observed AS (
+    SELECT
+        o.job_id,
+        l.kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        coalesce(o.start_seconds, o.at_seconds) AS start_seconds,
+        coalesce(o.end_seconds, o.at_seconds) AS end_seconds,
+        o.score,
+        'video_person_occurrences' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.person_index, o.occurrence_index) AS row_key
+    FROM video_person_occurrences AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'video_persons'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.person_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        l.kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        o.start_seconds,
+        o.end_seconds,
+        o.score,
+        'video_tag_occurrences' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.tag_index, o.occurrence_index) AS row_key
+    FROM video_tag_occurrences AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'video_tags'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.tag_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        l.kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        o.start_seconds,
+        o.end_seconds,
+        o.score,
+        'cpv_category_details' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.category_index, o.detail_index) AS row_key
+    FROM cpv_category_details AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'cpv_categories'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.category_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        l.kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        o.start_seconds,
+        o.end_seconds,
+        o.score,
+        'cpv_entity_details' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.entity_index, o.detail_index) AS row_key
+    FROM cpv_entity_details AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'cpv_entities'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.entity_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        l.kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        o.start_seconds,
+        o.end_seconds,
+        o.score,
+        'cpv_hotword_details' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.hotword_index, o.detail_index) AS row_key
+    FROM cpv_hotword_details AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'cpv_hotwords'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.hotword_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        l.kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        o.start_seconds,
+        o.end_seconds,
+        o.score,
+        'cpv_free_tag_details' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.free_tag_index, o.detail_index) AS row_key
+    FROM cpv_free_tag_details AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'cpv_free_tags'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.free_tag_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        'entity_track' AS kind,
+        l.label,
+        l.label_group,
+        l.source_label,
+        o.at_seconds AS start_seconds,
+        o.at_seconds AS end_seconds,
+        o.score,
+        'cpv_entity_tracks' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.entity_index, o.detail_index, o.track_index) AS row_key
+    FROM cpv_entity_tracks AS o
+    INNER JOIN labels AS l
+        ON
+            l.table_name = 'cpv_entities'
+            AND o.job_id = l.job_id
+            AND o.result_index = l.result_index
+            AND o.entity_index = l.thing_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        'sentence' AS kind,
+        o.content AS label,
+        NULL AS label_group,
+        o.content AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'asr_segments' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.segment_index) AS row_key
+    FROM asr_segments AS o
+    UNION ALL
+    SELECT
+        o.job_id,
+        'word' AS kind,
+        o.text AS label,
+        p.speaker_id AS label_group,
+        o.text AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'nlp_words' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.paragraph_index, o.word_index) AS row_key
+    FROM nlp_words AS o
+    INNER JOIN nlp_paragraphs AS p
+        ON
+            o.job_id = p.job_id
+            AND o.result_index = p.result_index
+            AND o.paragraph_index = p.paragraph_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        'speech' AS kind,
+        NULL AS label,
+        NULL AS label_group,
+        NULL AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'nlp_audio_segments' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.segment_index) AS row_key
+    FROM nlp_audio_segments AS o
+    UNION ALL
+    SELECT
+        o.job_id,
+        'on_screen_text' AS kind,
+        o.content AS label,
+        NULL AS label_group,
+        o.content AS source_label,
+        f.at_seconds AS start_seconds,
+        f.at_seconds AS end_seconds,
+        o.score,
+        'ocr_texts' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.frame_index, o.text_index) AS row_key
+    FROM ocr_texts AS o
+    INNER JOIN ocr_frames AS f
+        ON
+            o.job_id = f.job_id
+            AND o.result_index = f.result_index
+            AND o.frame_index = f.frame_index
+    UNION ALL
+    SELECT
+        o.job_id,
+        'chapter' AS kind,
+        o.headline AS label,
+        NULL AS label_group,
+        o.headline AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'nlp_chapters' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.chapter_index) AS row_key
+    FROM nlp_chapters AS o
+    UNION ALL
+    SELECT
+        o.job_id,
+        'key_sentence' AS kind,
+        o.text AS label,
+        NULL AS label_group,
+        o.text AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'nlp_key_sentences' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.key_sentence_index) AS row_key
+    FROM nlp_key_sentences AS o
+    UNION ALL
+    SELECT
+        o.job_id,
+        'action' AS kind,
+        o.text AS label,
+        NULL AS label_group,
+        o.text AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'nlp_actions' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.action_index) AS row_key
+    FROM nlp_actions AS o
+    -- From 0 to 0 stands for no time at all.
+    WHERE o.start_seconds <> 0 OR o.end_seconds <> 0
+    UNION ALL
+    SELECT
+        o.job_id,
+        'topic' AS kind,
+        o.title AS label,
+        NULL AS label_group,
+        o.title AS source_label,
+        o.start_seconds,
+        o.start_seconds AS end_seconds,
+        NULL AS score,
+        'nlp_mind_map_nodes' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.node_index) AS row_key
+    FROM nlp_mind_map_nodes AS o
+    UNION ALL
+    SELECT
+        o.job_id,
+        'subtitle' AS kind,
+        o.text AS label,
+        o.language AS label_group,
+        o.text AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'subtitle_lines' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.file_index, o.language, o.line_index) AS row_key
+    FROM subtitle_lines AS o
+    UNION ALL
+    SELECT
+        o.job_id,
+        'translation' AS kind,
+        o.text AS label,
+        NULL AS label_group,
+        o.text AS source_label,
+        o.start_seconds,
+        o.end_seconds,
+        NULL AS score,
+        'nlp_translation_sentences' AS table_name,
+        o.result_index,
+        concat_ws(' ', o.paragraph_index, o.sentence_index) AS row_key
+    FROM nlp_translation_sentences AS o
+)
+
+SELECT
+    o.job_id,
+    o.kind,
+    o.label,
+    o.label_group,
+    o.start_seconds,
+    if(o.end_seconds >= o.start_seconds, o.end_seconds, o.start_seconds) AS end_seconds,
+    nullif(o.score, -1) AS score,
+    o.source_label,
+    o.table_name,
+    o.result_index,
+    o.row_key
+FROM observed AS o
+WHERE o.start_seconds IS NOT NULL;

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from contract_kit import flatten, success
 from contract_kit import result as reply_result
 from lake_kit import Landing, lake_of, land, new_home, titled
 from warehouse_lake import (
+    QUERIED_AT,
     Rows,
     ask_build,
     change_build,
@@ -168,6 +170,13 @@ HARMS = {
         ["UPDATE jobs SET batch_id = 'b1'"],
         {"batch_counts": 3},
     ),
+    "a name has two aliases": (
+        [
+            "INSERT INTO face_aliases VALUES ('', 'x', 'Li Na', NULL), ('', 'x', 'Li Na', NULL)",
+            "INSERT INTO tag_aliases VALUES ('', 'a', 'b', NULL), ('tag', 'a', 'c', NULL)",
+        ],
+        {"alias_keys": 1},
+    ),
 }
 
 HARMS_OF_TREES = {
@@ -222,6 +231,141 @@ HARMS_OF_TREES = {
 }
 
 
+AUDIO = """
+    INSERT INTO nlp_audio BY NAME
+    SELECT job_id, 0 AS result_index, 10.0 AS duration_seconds FROM jobs WHERE job_id = 'job-s'
+"""
+OCCURRENCES = "UPDATE video_person_occurrences"
+WARNINGS: dict[str, tuple[list[str], dict[str, int]]] = {
+    "something ends before it starts": (
+        [f"UPDATE asr_segments SET start_seconds = 5 WHERE {SEGMENT}"],
+        {"times:asr_segments": 1},
+    ),
+    "something is before the video": (
+        [
+            f"UPDATE asr_segments SET start_seconds = -0.001 WHERE {SEGMENT}",
+            f"{OCCURRENCES} SET at_seconds = -1, start_seconds = NULL",
+        ],
+        {"inside_the_video": 3},
+    ),
+    "a sentence ends a second and more after the audio": (
+        [AUDIO, "UPDATE asr_segments SET end_seconds = 11.001 WHERE job_id = 'job-s'"],
+        {"inside_the_video": 1},
+    ),
+    "a sentence ends a second after the audio": (
+        [AUDIO, "UPDATE asr_segments SET end_seconds = 11 WHERE job_id = 'job-s'"],
+        {},
+    ),
+    "the audio of another job is short": (
+        [AUDIO, "UPDATE asr_segments SET end_seconds = 99 WHERE job_id = 'job-v'"],
+        {},
+    ),
+    "an audio without length tells nothing": (
+        [AUDIO, "UPDATE nlp_audio SET duration_seconds = 0"],
+        {},
+    ),
+    "a job with two audios is as long as the longer": (
+        [
+            AUDIO,
+            AUDIO.replace("0 AS result", "1 AS result").replace("10.0", "90.0"),
+            "UPDATE asr_segments SET end_seconds = 60 WHERE job_id = 'job-s'",
+        ],
+        {},
+    ),
+    "a moment lies outside its span": (
+        [f"{OCCURRENCES} SET at_seconds = 1.5"],
+        {"moments:video_person_occurrences": 2},
+    ),
+    "a moment lies in its span, or beside one that runs backward": (
+        [
+            f"{OCCURRENCES} SET at_seconds = 1, end_seconds = occurrence_index",
+            f"{OCCURRENCES} SET at_seconds = 7 WHERE occurrence_index = 0",
+        ],
+        {"times:video_person_occurrences": 1},
+    ),
+    "a box is turned over": (
+        [
+            f"{OCCURRENCES} SET box_left = 9, box_right = 8 WHERE occurrence_index = 0",
+            f"{OCCURRENCES} SET box_top = 9, box_bottom = 8 WHERE occurrence_index = 1",
+        ],
+        {"boxes:video_person_occurrences": 2},
+    ),
+    "a box has no size": (
+        [f"{OCCURRENCES} SET box_left = 9, box_right = 9, box_top = NULL"],
+        {},
+    ),
+    "a score is neither a share nor -1": (
+        [
+            f"{OCCURRENCES} SET score = -0.5 WHERE occurrence_index = 0",
+            f"{OCCURRENCES} SET score = 1.001 WHERE occurrence_index = 1",
+        ],
+        {"scores:video_person_occurrences": 2},
+    ),
+    "a score is at a limit": (
+        [
+            f"{OCCURRENCES} SET score = occurrence_index",
+            "UPDATE nlp_scene_scores SET interview_score = NULL",
+        ],
+        {},
+    ),
+    "a face alias of a job that has no such face": (
+        ["INSERT INTO face_aliases VALUES ('job-v', 'y', 'Li Na', NULL)"],
+        {"face_aliases_found": 1},
+    ),
+    "a face alias of a job without faces": (
+        ["INSERT INTO face_aliases VALUES ('job-s', 'x', 'Li Na', NULL)"],
+        {"face_aliases_found": 1},
+    ),
+    "a face alias of a job that is not there yet": (
+        ["INSERT INTO face_aliases VALUES ('job-new', 'x', 'Li Na', NULL)"],
+        {},
+    ),
+    "a face alias of every job whose name is nowhere": (
+        ["INSERT INTO face_aliases VALUES ('', 'y', 'Li Na', NULL), ('', 'x', 'Li Na', NULL)"],
+        {"face_aliases_found": 1},
+    ),
+    "a face alias of every job whose face is unknown": (
+        [
+            "UPDATE video_persons SET category = 'unknown'",
+            "INSERT INTO face_aliases VALUES ('', 'x', 'Li Na', NULL), ('job-v', 'x', 'L', NULL)",
+        ],
+        {"face_aliases_found": 1},
+    ),
+    "tag aliases without any labels": (
+        ["INSERT INTO tag_aliases VALUES ('', 'nowhere', 'Car', NULL)"],
+        {},
+    ),
+    "tag aliases of which one is found": (
+        [
+            """
+            INSERT INTO video_tags BY NAME
+            SELECT 'job-v' AS job_id, 0 AS result_index, 0 AS tag_index, 'Car' AS sub_tag_name
+            """,
+            """
+            INSERT INTO tag_aliases VALUES
+                ('', 'Car', 'Auto', NULL), ('tag', 'Car', 'A', NULL), ('entity', 'Car', 'A', NULL),
+                ('', 'car', 'Auto', NULL), ('', 'x', 'Auto', NULL)
+            """,
+        ],
+        {"tag_aliases_found": 3},
+    ),
+}
+
+HINTS = {
+    "a face alias of a job that has no such face": ["faces of this job: x"],
+    "a face alias of a job without faces": ["no face of this job has a name"],
+    "a face alias of every job whose name is nowhere": [
+        "no video has this name; no harm if it is a step to another"
+    ],
+    "a face alias of every job whose face is unknown": ["it is an unknown face: give the job"],
+    "tag aliases of which one is found": [
+        "found as tag",
+        "no result has this name; no harm if it is a step to another",
+        "the service writes Car",
+    ],
+}
+
+
 @pytest.mark.parametrize("harm", HARMS)
 def test_each_harm_is_found_by_name(home: Path, harm: str) -> None:
     """Every check of severity `fail` finds its harm, counts it and stops the publish."""
@@ -265,12 +409,76 @@ def test_each_harm_to_a_tree_or_text_is_found_by_name(harmed: Path, harm: str) -
     assert {name: rows for name, rows in found.items() if rows} == expected
 
 
-def test_every_failing_severity_has_a_harm() -> None:
-    """No check of severity `fail` is without a test that makes it fail (one per derived family)."""
-    every_harm = (*HARMS.values(), *HARMS_OF_TREES.values())
-    harmed = {re.sub(":.*", "", name) for _, found in every_harm for name in found}
+@pytest.fixture(scope="module")
+def values(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sound build whose values are changed, and changed back."""
+    return Path(shutil.copytree(sound, tmp_path_factory.mktemp("values") / "warehouse"))
+
+
+@pytest.mark.parametrize("harm", WARNINGS)
+def test_each_odd_value_is_told_and_lets_pass(values: Path, harm: str) -> None:
+    """Values of the service, and aliases, are warned of by name; what is at a limit is not."""
+    statements, expected = WARNINGS[harm]
+    warning = [
+        check
+        for check in (*read_checks(), *derive_checks(load_contracts()))
+        if check.severity == "warn" and check.name != "freshness"
+    ]
+    found: dict[str, int] = {}
+    hints: list[tuple[str]] = []
+    with connect(values / BUILD, read_only=False) as connection:
+        connection.execute("BEGIN")
+        for statement in statements:
+            fetch(connection, statement)
+        for check in warning:
+            found[check.name] = fetch(connection, f"SELECT count(*) FROM ({check.sql})")[0][0]
+            if check.name.endswith("_found"):
+                hints += fetch(connection, f"SELECT hint FROM ({check.sql}) ORDER BY 1")
+        connection.execute("ROLLBACK")
+    assert {name: rows for name, rows in found.items() if rows} == expected
+    assert [hint for (hint,) in hints] == HINTS.get(harm, [])
+
+
+@pytest.mark.parametrize(
+    ("limit", "hours", "stale"), [(24.0, 24, []), (24.0, 25, ["freshness"]), (None, 99, [])]
+)
+def test_an_old_warehouse_is_told_of(
+    home: Path, limit: float | None, hours: int, stale: list[str]
+) -> None:
+    """A newest reply older than the limit is a warning that tells its age; without one, not."""
+    change_build(home, f"UPDATE jobs SET queried_at = TIMESTAMP '{QUERIED_AT}'")
+    now = (QUERIED_AT + timedelta(hours=hours)).replace(tzinfo=UTC)
+    report = run_checks(load_contracts(), home, stale_after_hours=limit, now=now)
+    assert [each.name for each in report.failed] == stale
+    for each in report.failed:
+        assert json.loads(each.example) == {
+            "newest_reply_at": "2024-05-06 07:08:09",
+            "age_hours": 25.0,
+            "stale_after_hours": 24.0,
+        }
+    assert publish(home).changed
+
+
+def test_every_check_has_a_harm() -> None:
+    """No check is without a test that makes it fail or warn (one per derived family)."""
     every = (*read_checks(), *derive_checks(load_contracts()))
-    assert {re.sub(":.*", "", c.name) for c in every if c.severity == "fail"} == harmed
+    for severity, harms in (("fail", {**HARMS, **HARMS_OF_TREES}), ("warn", WARNINGS)):
+        harmed = {re.sub(":.*", "", name) for _, found in harms.values() for name in found}
+        families = {re.sub(":.*", "", c.name) for c in every if c.severity == severity}
+        assert families - {"freshness"} == harmed
+
+
+def test_times_of_every_timed_table_are_checked() -> None:
+    """What has a start, an end or a moment lies inside the video, whichever table it is in."""
+    (check,) = (c for c in derive_checks(load_contracts()) if c.name == "inside_the_video")
+    times = {"start_seconds", "end_seconds", "at_seconds"}
+    timed = {
+        table.name
+        for table in load_contracts().tables.values()
+        if times & {column.name for column in table.columns}
+    }
+    assert set(re.findall(r"'(\w+)' AS table_name", check.sql)) == timed
+    assert {"asr_segments", "ocr_frames", "subtitle_lines", "nlp_mind_map_nodes"} < timed
 
 
 def test_a_failing_row_is_kept_as_json(home: Path) -> None:
@@ -358,7 +566,7 @@ def _deliver(settings: Settings, delivery: str, *, good: int = 0, wrong: int = 0
 
 def _share(settings: Settings, limit: float) -> tuple[str, list[str]] | None:
     """Returns what the check of the share says and the jobs it names; None where it passes."""
-    given = settings.model_copy(update={"max_quarantine_share": limit})
+    given = settings.model_copy(update={"max_quarantine_share": limit, "stale_after_hours": 0})
     try:
         pipeline.run_checks(given)
     except ChecksFailedError as error:
@@ -453,10 +661,14 @@ def test_the_shipped_checks_say_what_they_ask() -> None:
     """Each file has a severity and a question, each check a name of its own."""
     found = read_checks()
     assert {check.name for check in found} == {
+        "alias_keys",
         "batch_counts",
+        "face_aliases_found",
+        "freshness",
         "job_in_one_batch",
         "quarantine_of_results",
         "results_of_jobs",
+        "tag_aliases_found",
     }
     every = [*found, *derive_checks(load_contracts())]
     assert len({check.name for check in every}) == len(every)
@@ -475,7 +687,7 @@ def test_a_check_that_is_no_sql_names_itself(home: Path, monkeypatch: pytest.Mon
     """A broken check is an error of its own, not a passed check."""
     broken = dataclasses.replace(read_checks()[0], sql="SELECT nope FROM jobs")
     monkeypatch.setattr(checks, "read_checks", lambda: [broken])
-    with pytest.raises(ConfigurationError, match=r"check batch_counts cannot run: .*nope.*its SQL"):
+    with pytest.raises(ConfigurationError, match=r"check alias_keys cannot run: .*nope.*its SQL"):
         run_checks(load_contracts(), home)
 
 

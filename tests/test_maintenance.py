@@ -20,6 +20,8 @@ from transforms.ledger_merge import MergeReport, merge_ledger
 from transforms.settings import Settings
 from transforms.storage import Storage
 from transforms.warehouse import publish as publishing
+from transforms.warehouse import swap
+from transforms.warehouse.duck import WarehouseLockedError
 from transforms.warehouse.prune import PruneReport, prune
 
 DAY = 86_400
@@ -132,11 +134,11 @@ def test_dry_run_of_prune_tells_the_same_and_takes_nothing(warehouse: Path) -> N
 
 def test_prune_waits_for_a_publish(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process publishes, its half copy is no left-over."""
-    monkeypatch.setattr(publishing, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(swap, "LOCK_SECONDS", 0.05)
     (warehouse / "warehouse.duckdb.new").write_bytes(b"567")
     with (
         FileLock(warehouse / "publish.lock"),
-        pytest.raises(publishing.WarehouseLockedError, match="is being published"),
+        pytest.raises(WarehouseLockedError, match="is being published"),
     ):
         prune(warehouse, 1)
     assert (warehouse / "warehouse.duckdb.new").exists()

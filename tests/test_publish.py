@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from typing import Any
 import duckdb
 import pytest
 from filelock import FileLock
-from warehouse_lake import Helper, commit, new_lake, run_python, speech_job
+from kill_kit import kill_at_each_step
+from warehouse_lake import Helper, commit, new_lake, speech_job
 
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError
 from transforms.lake import open_lake
-from transforms.warehouse import PUBLISHED, build, load_batches, query_published
+from transforms.warehouse import PUBLISHED, build, load_batches, query_published, swap
 from transforms.warehouse import publish as publishing
 from transforms.warehouse.build import BUILD
 from transforms.warehouse.checks import run_checks
@@ -127,18 +129,33 @@ def test_old_versions_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest `keep` versions stay; the published one always does."""
     names = [read_version(home)]
     for minute in range(1, 4):
-        monkeypatch.setattr(publishing, "_published_digest", lambda _: None)
+        monkeypatch.setattr(publishing, "read_digest", lambda _: None)
         names.append(publish(home, 2, now=NOON + timedelta(minutes=minute)).version)
         monkeypatch.undo()
     assert _versions(home) == [f"{name}.duckdb" for name in names[-2:]]
     older = publish(home, 1, now=NOON - timedelta(days=1))  # a clock that went back
     assert not older.changed
     assert _versions(home) == [f"{names[-1]}.duckdb"]
-    monkeypatch.setattr(publishing, "_published_digest", lambda _: None)
+    monkeypatch.setattr(publishing, "read_digest", lambda _: None)
     back = publish(home, 1, now=NOON - timedelta(days=1))
     assert _versions(home) == [f"{back.version}.duckdb"]
+    assert back.version > str(names[-1])
     monkeypatch.undo()
     assert _words(home) == "one two"
+
+
+def test_versions_sort_as_they_were_published(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A publish in the same second, or by a clock that went back, is a second later by name."""
+    names = [read_version(home)]
+    for moment in (NOON, NOON.replace(microsecond=999_999), NOON - timedelta(days=1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(publishing, "read_digest", lambda _: None)
+            names.append(publish(home, 9, now=moment).version)
+        assert read_version(home) == names[-1]  # its file bears the time of its name
+    assert [str(name)[:25] for name in names] == [
+        f"warehouse-20240506T12000{second}" for second in range(4)
+    ]
+    assert not publish(home, now=NOON).changed
 
 
 def _refuse_link(*_: object) -> None:
@@ -376,7 +393,7 @@ def test_a_build_that_keeps_its_log_is_not_copied(
 
 def test_two_publishes_do_not_mix(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one process publishes, another waits and then says so."""
-    monkeypatch.setattr(publishing, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(swap, "LOCK_SECONDS", 0.01)
     with (
         FileLock(home / "publish.lock"),
         pytest.raises(WarehouseLockedError, match="is being published by another process"),
@@ -451,33 +468,41 @@ def test_a_crash_leaves_a_whole_file(
     assert not (home / f"{PUBLISHED}.new").exists()
 
 
-DIES = """
-import os, signal, sys
-from pathlib import Path
-from transforms.warehouse import publish
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(publish.os if sys.argv[2] == "link" else publish.shutil, sys.argv[2], die)
-if sys.argv[2] == "copyfile":
-    def half(source, target):
-        Path(target).write_bytes(Path(source).read_bytes()[:9999])
-        die()
-    publish.shutil.copyfile = half
-publish.publish(Path(sys.argv[1]))
-"""
+@pytest.mark.slow
+def test_a_publish_killed_at_any_step_leaves_a_whole_file(two: Path, tmp_path: Path) -> None:
+    """SIGKILL at each file operation: the old file is published, then the new, never neither."""
+    said = []
+    for killed in kill_at_each_step("publish", two, tmp_path / "killed"):
+        said.append(killed.words)
+        report = publish(killed.home, 1)
+        assert report.changed == (killed.words == "one"), killed.step
+        assert _words(killed.home) == "one two"
+        assert _versions(killed.home) == [f"{report.version}.duckdb"]
+        assert not (killed.home / f"{PUBLISHED}.new").exists()
+    assert len(said) == len(STEPS)
+    swapped = STEPS.index("link") + 2
+    assert said == ["one"] * swapped + ["one two"] * (len(STEPS) - swapped)
 
 
-@pytest.mark.parametrize("step", ["copyfile", "link"])
-def test_a_killed_publish_leaves_a_whole_file(home: Path, step: str) -> None:
-    """SIGKILL half way through the copy, or before the swap: the old file is published still."""
-    assert run_python(DIES, home, step).returncode == -signal.SIGKILL
-    assert _words(home) == "one"
-    report = publish(home, 1)
-    assert report.changed
-    assert _words(home) == "one two"
-    assert _versions(home) == [f"{report.version}.duckdb"]
+@pytest.mark.slow
+def test_a_load_killed_at_any_statement_leaves_what_is_published(two: Path, tmp_path: Path) -> None:
+    """SIGKILL all through load and checks: nothing unchecked is ever published."""
+    pattern = tmp_path / "pattern"
+    shutil.copytree(two, pattern)
+    storage = open_lake(str(pattern / "lake"))
+    commit(storage, "b2", speech_job("job-2", (0.0, 1.0, "three")))
+    died = 0
+    for killed in kill_at_each_step("load", pattern, tmp_path / "killed", stride=97):
+        assert killed.words == "one"
+        with suppress(PublishError):  # unless what was checked before is still all there is
+            publish(killed.home)
+        assert _words(killed.home) in {"one", "one two"}
+        load_batches(open_lake(str(killed.home.parent / "lake")), load_contracts(), killed.home)
+        run_checks(load_contracts(), killed.home)
+        publish(killed.home)
+        assert _words(killed.home) == "one two three"
+        died += 1
+    assert died > 2
 
 
 def test_a_full_disk_is_one_clear_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

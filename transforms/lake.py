@@ -289,7 +289,7 @@ def marker_path(batch_id: str) -> str:
 
 def _holds_others(storage: Storage) -> bool:
     """Tells whether files lie there that are no lake's, nor of one just being made."""
-    ours = ("ledger/", f"{STAGING}/")
+    ours = ("ledger/", "aliases/", f"{STAGING}/")
     others = any(not path.startswith(ours) for path in storage.list(""))
     return others and not storage.exists(FORMAT_FILE)
 

@@ -336,6 +336,13 @@ class Status:
         expiring: Pending jobs that expire within the days of warning.
         first_expires_at: When the first of those expires, ISO 8601 UTC, or None.
         expired: Pending jobs past the retention period: asked for once more, then recorded.
+        held_version: Version that a rollback holds in place whatever is loaded, or None.
+        held_at: Since when, ISO 8601 UTC, or None.
+        held_reason: What the operator said, or None.
+        hold_error: Why the hold cannot be read, or None.
+        waiting_aliases: Whether the published warehouse has other aliases than the lake's files,
+            or these cannot be read.
+        aliases_error: Why they cannot be read, or None.
     """
 
     known: int
@@ -359,3 +366,9 @@ class Status:
     expiring: int = 0
     first_expires_at: str | None = None
     expired: int = 0
+    held_version: str | None = None
+    held_at: str | None = None
+    held_reason: str | None = None
+    hold_error: str | None = None
+    waiting_aliases: bool = False
+    aliases_error: str | None = None

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     compact_bytes: int = Field(
         128 * MIB, ge=1, description="Size that merged files of the lake grow to."
     )
+    memory_bytes: int = Field(
+        3072 * MIB,
+        ge=256 * MIB,
+        description="Memory DuckDB may use to load, check or answer; with more, it works on disk.",
+    )
     keep_versions: int = Field(3, ge=1, description="Published warehouse versions to keep.")
     ledger_sql: str | None = Field(
         None, description="Query of new job ids, or a .sql file of it: job_id and watermark."
@@ -116,6 +121,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="If a greater share is in quarantine of all jobs, or of those not published "
         "yet, nothing is published; 1 of 2 new jobs is half.",
+    )
+    stale_after_hours: float = Field(
+        168.0,
+        ge=0,
+        le=10 * 365 * 24,
+        allow_inf_nan=False,
+        description="Hours after which a load warns that no newer reply came; 0: it never does.",
     )
 
     @property

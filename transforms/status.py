@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from transforms import kept_tables, lake, ledger, raw
+from transforms.aliases import read_aliases
 from transforms.commit import make_plan
 from transforms.contract import Contracts, load_contracts
 from transforms.errors import CognitionError
@@ -16,6 +17,8 @@ from transforms.reports import Status
 from transforms.settings import Settings
 from transforms.storage import Storage, name_of
 from transforms.warehouse import PUBLISHED, published_batches
+from transforms.warehouse.hold import Hold, read_hold
+from transforms.warehouse.load_aliases import are_published
 
 
 def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
@@ -39,6 +42,8 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
     unpublished = [r.queried_at for r in newest.values() if name_of(r.raw_file) in waiting]
     latest = max((row.queried_at for row in newest.values()), default=None)
     expiry = expiry_of(known, newest, settings, now=now)
+    hold, hold_error = _hold(settings)
+    waiting_aliases, aliases_error = _aliases(storage, settings)
     return Status(
         known=len(known),
         pending=expiry.pending,
@@ -61,6 +66,12 @@ def read_status(settings: Settings, *, now: datetime | None = None) -> Status:
         expiring=expiry.expiring,
         first_expires_at=expiry.first_expires_at,
         expired=expiry.expired,
+        held_version=hold.version if hold else None,
+        held_at=hold.held_at if hold else None,
+        held_reason=hold.reason if hold else None,
+        hold_error=hold_error,
+        waiting_aliases=waiting_aliases,
+        aliases_error=aliases_error,
     )
 
 
@@ -81,6 +92,22 @@ def _published(settings: Settings) -> tuple[Mapping[str, str], str | None]:
         return published_batches(settings.warehouse_dir), None
     except CognitionError as error:
         return {}, str(error)
+
+
+def _hold(settings: Settings) -> tuple[Hold | None, str | None]:
+    """Returns the hold, or why it cannot be told."""
+    try:
+        return read_hold(settings.warehouse_dir), None
+    except CognitionError as error:
+        return None, str(error)
+
+
+def _aliases(storage: Storage, settings: Settings) -> tuple[bool, str | None]:
+    """Returns whether aliases wait for a load, and why they cannot be read, or None."""
+    try:
+        return not are_published(read_aliases(storage), settings.warehouse_dir), None
+    except CognitionError as error:
+        return True, str(error)
 
 
 def _age(moment: datetime, now: datetime | None) -> float:

@@ -96,7 +96,7 @@ def announce(
     """
     status = pipeline.status(Settings())
     gauge_report("lake", standing(status))
-    if status.waiting_batches <= status.stale_batches:
+    if status.waiting_batches <= status.stale_batches and not status.waiting_aliases:
         raise AirflowSkipException("The warehouse holds the lake as it is.")
     event = lake_event(status, queried or (), flattened or ())
     get_current_context()["outlet_events"][LAKE].extra = event

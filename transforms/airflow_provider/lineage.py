@@ -65,10 +65,11 @@ def tell_published(
     Args:
         settings: Where lake and warehouse lie.
         loaded: The report of the load as a dict.
-        published: The report of the publish as a dict; an unchanged warehouse is not told of.
+        published: The report of the publish as a dict; a warehouse that is unchanged, or held and
+            so not made of what was loaded, is not told of.
     """
     from transforms.airflow_provider import lineage_events  # noqa: PLC0415 - half a second
 
-    if published["changed"]:
+    if published["changed"] and not published["held"]:
         batches = [*loaded["loaded"], *loaded["replaced"]]
         lineage_events.emit_published(settings, batches, loaded["rows"])

@@ -16,6 +16,7 @@ PREFIX = "cognition"
 _LEVELS = frozenset(
     {
         ("load", "rows"),
+        ("load", "aliases"),
         ("load", "unchanged"),
         ("publish", "bytes"),
         ("expiry", "expiring"),

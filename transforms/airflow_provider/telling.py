@@ -107,21 +107,35 @@ def _subtitles(report: Report) -> str:
 def _load(report: Report) -> str:
     done = f"Loaded {amount(len(report['loaded']), 'batch')}, replaced {len(report['replaced']):,}"
     left = f"removed {len(report['removed']):,}, left {report['unchanged']:,}"
-    return f"{done}, {left}; the build holds {_rows(report['rows'])}."
+    notes = "".join(f" {note}." for note in report.get("notes", ()))
+    return f"{done}, {left}; the build holds {_rows(report['rows'])}.{notes}"
 
 
 def _check(report: Report) -> str:
-    failed = ", ".join(f"{r['name']} ({amount(r['rows'], 'row')})" for r in report["failed"])
+    failed = ", ".join(f"{r['name']} ({_failing(r)})" for r in report["failed"])
     return f"{amount(report['passed'], 'check')} passed; warnings: {failed or 'none'}."
+
+
+def _failing(check: Report) -> str:
+    rows = amount(check["rows"], "row")
+    return f"{rows}, such as {check['example']}" if check.get("example") else rows
 
 
 def _publish(report: Report) -> str:
     what = "Published" if report["changed"] else "Nothing changed; published stays"
+    if report.get("held"):
+        what = "The build was not published, for a rollback holds"
     altered = " The file published before had been altered: open it read-only."
     return (
         f"{what} version {report['version']}, {file_size(report['bytes'])}."
+        f"{_hold(report) if report.get('held') else ''}"
         f"{altered if report['altered'] else ''}"
     )
+
+
+def _hold(report: Report) -> str:
+    why = f" ({plain(report['held_reason'])})" if report["held_reason"] else ""
+    return f" Held since {report['held_at']}{why}: `cognition rollback --release` ends it."
 
 
 def _replay(report: Report) -> str:

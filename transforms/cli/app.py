@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from transforms.cli import failure
+from transforms.cli import aliases, failure
 from transforms.cli.options import JOBS, Call, options_given, takes
 from transforms.cli.outcome import Outcome, write_error, write_json, write_outcome
 from transforms.cli.signals import terminated_like_interrupted
@@ -35,6 +35,7 @@ subtitles = typer.Typer(
     help="Archive the subtitle files that results link to.", pretty_exceptions_enable=False
 )
 app.add_typer(subtitles, name="subtitles")
+app.add_typer(aliases.commands, name="alias")
 
 
 class Format(StrEnum):
@@ -205,6 +206,31 @@ def load(call: Call) -> Outcome:
     from transforms.cli import work  # noqa: PLC0415 - as above
 
     return work.load(call)
+
+
+@app.command()
+@takes()
+def rollback(
+    call: Call,
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a version, or a part of it; default: the one before.", show_default=False
+        ),
+    ] = None,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever meets the hold.")] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the versions that are kept.")
+    ] = False,
+    released: Annotated[
+        bool, typer.Option("--release", help="Let the next load publish the build again.")
+    ] = False,
+) -> Outcome:
+    """Publish an older version again and hold it, whatever is loaded meanwhile."""
+    from transforms.cli import rollback as rolling  # noqa: PLC0415 - as above
+
+    return rolling.rollback(call, version, reason, listed=listed, released=released)
 
 
 @app.command()

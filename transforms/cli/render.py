@@ -29,6 +29,7 @@ Lines = Iterable[tuple[str, str]]
 """Label and text; a line that goes on has an empty label."""
 
 _LABEL_CHARACTERS = 12
+_REASON_CHARACTERS = 200
 IMPERFECT_STATUSES = (REJECTED, MALFORMED)
 
 
@@ -40,6 +41,13 @@ def write_lines(console: Console, lines: Lines) -> None:
         for at, part in enumerate(parts):
             head = f"{label if at == 0 else '':<{_LABEL_CHARACTERS}}"
             console.print(Text.assemble((head, "bold"), part), soft_wrap=True)
+
+
+def hold_text(version: str, held_at: str | None, reason: str | None) -> str:
+    """Returns what is held, since when, why, and what ends it."""
+    since = f"{str(held_at)[:19].replace('T', ' ')} UTC"
+    why = f" ({plain(reason, _REASON_CHARACTERS)})" if reason else ""
+    return f"{version} since {since}{why}: loads publish nothing until cognition rollback --release"
 
 
 def ingest_outcome(report: IngestReport, *, strict: bool) -> Outcome:
@@ -158,7 +166,8 @@ def _flatten_lines(report: FlattenReport) -> Iterator[tuple[str, str]]:
 def warehouse_lines(report: WarehouseReport) -> Iterator[tuple[str, str]]:
     """Yields what loading, checking and publishing did."""
     yield from _load_lines(report.load)
-    yield from _check_lines(report.checks)
+    # A version that is held has other rows in that table.
+    yield from _check_lines(report.checks, published=not report.publish.held)
     yield from _publish_lines(report.publish)
 
 
@@ -171,18 +180,31 @@ def _load_lines(report: LoadReport) -> Iterator[tuple[str, str]]:
     }
     yield "load", f"batches: {counts(changed) or 'none'}"
     yield "", f"{amount(sum(report.rows.values()), 'row')} in {_tables(report.rows)}"
+    if any(report.aliases.values()) or report.aliases_changed:
+        state = "changed" if report.aliases_changed else "unchanged"
+        yield "aliases", f"{counts(report.aliases) or 'none left'}; {state}"
+    for note in report.notes:
+        yield "note", note
 
 
-def _check_lines(report: CheckReport) -> Iterator[tuple[str, str]]:
+def _check_lines(report: CheckReport, *, published: bool) -> Iterator[tuple[str, str]]:
     yield "check", f"{report.passed:,} passed, {len(report.failed):,} not"
     for check in report.failed:
         yield "", f"{check.severity} {check.name}: {amount(check.rows, 'row')}; {check.description}"
+        if check.example:
+            yield "", f"such as {check.example}"
+    if report.failed and published:
+        yield "", 'see cognition query "FROM check_failures"'
 
 
 def _publish_lines(report: PublishReport) -> Iterator[tuple[str, str]]:
     state = "published" if report.changed else "unchanged, not published again"
+    if report.held:
+        state = "held, the build was not published"
     yield "publish", f"{state}: version {report.version}, {file_size(report.bytes)}"
     yield "", report.path
+    if report.held:
+        yield "held", hold_text(report.version, report.held_at, report.held_reason)
     if report.altered:
         yield "", "the file published before had been altered: open it read-only"
 

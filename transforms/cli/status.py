@@ -7,19 +7,25 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from transforms.cli.outcome import Outcome
-from transforms.cli.render import write_lines
+from transforms.cli.render import hold_text, write_lines
 from transforms.words import amount, counts, file_size, number, span
 
 if TYPE_CHECKING:
     from transforms.reports import Status
 
+RELEASE = "cognition rollback --release once the cause is gone, then cognition load"
+
 
 def status_outcome(status: Status) -> Outcome:
-    """Returns the outcome of `cognition status`; schemas that do not fit the lake are a warning."""
+    """Returns the outcome of `cognition status`.
+
+    Schemas that do not fit the lake, a hold and aliases that cannot be read are warnings.
+    """
+    errors = status.schemas_error, status.hold_error, status.aliases_error
     return Outcome(
         asdict(status),
         lambda console: write_lines(console, _lines(status)),
-        warnings=() if status.schemas_error is None else (status.schemas_error,),
+        warnings=tuple(error for error in errors if error is not None),
     )
 
 
@@ -49,9 +55,14 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
         yield "warehouse", f"{status.published}, {held_batches}"
     if status.waiting_batches and status.published_error is None:
         yield "", f"{amount(status.waiting_batches, 'batch')} of the lake not in it yet"
+    if status.waiting_aliases and status.aliases_error is None:
+        yield "", "the aliases of the lake are not in it yet"
+    if status.held_version is not None:
+        yield "held", hold_text(status.held_version, status.held_at, status.held_reason)
     yield "lag", _lag(status)
     # A refusal is told as a warning, which says what to do first.
-    if status.schemas_error is None and (step := _next_step(status)):
+    errors = status.schemas_error, status.hold_error, status.aliases_error
+    if not any(errors) and (step := _next_step(status)):
         yield "next", step
 
 
@@ -85,8 +96,8 @@ def _next_step(status: Status) -> str | None:
         return "cognition flatten, then cognition load"
     if status.published_error is not None:
         return None  # its error says what to do first
-    if status.waiting_batches:
-        return "cognition load"
+    if status.waiting_batches or status.waiting_aliases:
+        return RELEASE if status.held_version is not None else "cognition load"
     if status.pending:
         return f"cognition run, to query {number(status.pending)} pending"
     return None

@@ -5,6 +5,7 @@ any time and then finds nothing left to do. `to_raw`, `to_lake` and `to_warehous
 `whole` goes all the way, `questions` asks.
 """
 
+from transforms.pipeline.aliases import list_aliases, remove_alias, set_alias
 from transforms.pipeline.questions import drift, explain, query, status, verify
 from transforms.pipeline.to_lake import (
     fetch_subtitles,
@@ -27,7 +28,10 @@ from transforms.pipeline.to_warehouse import (
     load,
     load_batches,
     publish,
+    release,
+    rollback,
     run_checks,
+    versions,
 )
 from transforms.pipeline.whole import ReplayedReport, RunReport, replay, run
 
@@ -44,6 +48,7 @@ __all__ = [
     "flatten_batches",
     "import_replies",
     "ingest",
+    "list_aliases",
     "load",
     "load_batches",
     "pending_batches",
@@ -51,11 +56,16 @@ __all__ = [
     "publish",
     "query",
     "query_batch",
+    "release",
+    "remove_alias",
     "replay",
     "require_answers",
+    "rollback",
     "run",
     "run_checks",
+    "set_alias",
     "stale_batches",
     "status",
     "verify",
+    "versions",
 ]

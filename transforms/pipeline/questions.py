@@ -15,6 +15,7 @@ from transforms.selection import type_names
 from transforms.settings import Settings
 from transforms.status import read_status
 from transforms.verify import verify_lake
+from transforms.warehouse.duck import Limits
 
 _DRIFT = """
 SELECT * FROM drift
@@ -25,7 +26,8 @@ ORDER BY ALL
 
 def query(settings: Settings, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
     """Answers SQL from the published warehouse, read-only; `parameters` are bound to `$name`."""
-    return warehouse.query_published(settings.warehouse_dir, sql, parameters)
+    limits = Limits(memory_bytes=settings.memory_bytes)
+    return warehouse.query_published(settings.warehouse_dir, sql, parameters, limits=limits)
 
 
 def drift(settings: Settings, types: Sequence[str] = ()) -> pa.Table:

@@ -11,12 +11,20 @@ from transforms import paths
 from transforms.contract import Contracts
 from transforms.errors import ConfigurationError
 from transforms.storage import sha256_of
-from transforms.warehouse.ddl import OWN_TABLES, create_table, migrate, read_catalog
+from transforms.warehouse.ddl import (
+    FACE_ALIASES,
+    OWN_TABLES,
+    TAG_ALIASES,
+    create_table,
+    migrate,
+    read_catalog,
+)
 from transforms.warehouse.duck import (
-    DEFAULT_THREADS,
     FORMAT,
+    LIMITS,
     META,
     Connection,
+    Limits,
     connect,
     fetch,
     require_ours,
@@ -30,7 +38,10 @@ BUILD = "build.duckdb"
 
 @contextmanager
 def open_build(
-    warehouse_dir: Path, *, create: bool = False, threads: int = DEFAULT_THREADS
+    warehouse_dir: Path,
+    *,
+    create: bool = False,
+    limits: Limits = LIMITS,
 ) -> Iterator[Connection]:
     """Opens the build for writing; a killed loader's committed work is in it.
 
@@ -42,9 +53,9 @@ def open_build(
     if create and not path.exists():
         _create_build(path)
     require_build(warehouse_dir)
-    with connect(path, read_only=True, threads=threads) as connection:
+    with connect(path, read_only=True, limits=limits) as connection:
         require_ours(connection, path)
-    with connect(path, read_only=False, threads=threads) as connection:
+    with connect(path, read_only=False, limits=limits) as connection:
         yield connection
 
 
@@ -61,13 +72,18 @@ def require_build(warehouse_dir: Path) -> Path:
 
 
 def content_digest(connection: Connection) -> str:
-    """Returns a sha256 over what makes the content: format, schemas, SQL and batches.
+    """Returns a sha256 over what makes the content: format, schemas, SQL, batches and aliases.
 
     Two warehouses with equal digests hold the same rows, views and comments.
     """
     meta = fetch(connection, f"SELECT format, schemas_digest, sql_digest FROM {META}")  # noqa: S608 - a constant
     batches = fetch(connection, "SELECT batch_id, commit_id FROM batches ORDER BY batch_id")
-    return sha256_of("\n".join(" ".join(map(str, row)) for row in (*meta, *batches)).encode())
+    aliases = [
+        (table, *row)
+        for table in (FACE_ALIASES, TAG_ALIASES)
+        for row in fetch(connection, f"SELECT * FROM {table} ORDER BY ALL")  # noqa: S608 - a constant
+    ]
+    return sha256_of("\n".join(map(repr, (*meta, *batches, *aliases))).encode())
 
 
 def sql_digest(folder: Path | None = None) -> str:

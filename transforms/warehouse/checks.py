@@ -1,14 +1,15 @@
 """Checks of the build before it is published: each returns failing rows, none when all is well.
 
 Some are SQL files in `sql/checks/`; those that hold for every table are derived from the layouts.
-Severity `fail` stops the publish, `warn` only tells. One check has its limit from the settings:
-the share of jobs in quarantine, of all and of those not yet published.
+Severity `fail` stops the publish, `warn` only tells. Two checks have their limit from the settings:
+the share of jobs in quarantine, of all and of those not yet published, and the newest reply's age.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -17,13 +18,16 @@ import pyarrow as pa
 from transforms import paths
 from transforms.contract import Contracts
 from transforms.errors import CognitionError, ConfigurationError
+from transforms.plain import plain
 from transforms.warehouse.build import content_digest, open_build
+from transforms.warehouse.check import Check, Severity
 from transforms.warehouse.ddl import CHECK_FAILURES
-from transforms.warehouse.derived import Check, Severity, derive_checks
+from transforms.warehouse.derived import derive_checks
 from transforms.warehouse.duck import (
-    DEFAULT_THREADS,
+    LIMITS,
     META,
     Connection,
+    Limits,
     QueryError,
     fetch,
     first_lines,
@@ -33,6 +37,7 @@ from transforms.warehouse.duck import (
 from transforms.warehouse.query import PUBLISHED, published_batches
 
 KEPT_ROWS = 100
+EXAMPLE_CHARACTERS = 300
 QUARANTINE_SHARE = "quarantine_share"
 """Name of the check that the settings give a limit."""
 
@@ -46,12 +51,14 @@ class CheckResult:
         severity: `fail` or `warn`.
         rows: Number of failing rows.
         description: What the check asks.
+        example: The first of those rows as JSON, cut to what a line can hold.
     """
 
     name: str
     severity: Severity
     rows: int
     description: str
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,10 @@ class ChecksFailedError(CognitionError):
 
     def __init__(self, report: CheckReport) -> None:
         failed = [result for result in report.failed if result.severity == "fail"]
-        said = "; ".join(f"{r.name} ({r.rows} rows): {r.description}" for r in failed)
+        said = "; ".join(
+            f"{r.name} ({r.rows} rows): {r.description}{f' {r.example}' if r.example else ''}"
+            for r in failed
+        )
         rebuild = "; if the lake is right, delete build.duckdb and run `cognition load`"
         if all(result.name == QUARANTINE_SHARE for result in failed):
             rebuild = ""  # a new build would hold the same jobs
@@ -82,12 +92,14 @@ class ChecksFailedError(CognitionError):
         self.report = report
 
 
-def run_checks(
+def run_checks(  # noqa: PLR0913 - two limits, and what they are measured with
     contracts: Contracts,
     warehouse_dir: Path,
     *,
     max_quarantine_share: float | None = None,
-    threads: int = DEFAULT_THREADS,
+    stale_after_hours: float | None = None,
+    limits: Limits = LIMITS,
+    now: datetime | None = None,
 ) -> CheckReport:
     """Runs every check on the build, keeps failing rows in it, and marks it as checked.
 
@@ -96,7 +108,9 @@ def run_checks(
         warehouse_dir: Folder of the DuckDB files.
         max_quarantine_share: Share of jobs, 0 to 1, that may be in quarantine in part or whole, of
             all and of those that are not published yet; None: any.
-        threads: Threads DuckDB may use.
+        stale_after_hours: Age of the newest reply, in hours, from which it is told of; None: never.
+        limits: What DuckDB may use of the machine.
+        now: Time that ages are counted to; default: the present.
 
     Raises:
         ChecksFailedError: A check of severity `fail` found rows.
@@ -105,8 +119,9 @@ def run_checks(
             writing.
     """
     checks = [*read_checks(), *derive_checks(contracts)]
-    with open_build(warehouse_dir, threads=threads) as connection, transaction(connection):
+    with open_build(warehouse_dir, limits=limits) as connection, transaction(connection):
         fetch(connection, f"DELETE FROM {CHECK_FAILURES}")  # noqa: S608 - a constant
+        _set_variables(connection, stale_after_hours, now or datetime.now(UTC))
         if max_quarantine_share is not None:
             checks.append(_check_share(connection, warehouse_dir, max_quarantine_share))
         results = [_run_check(connection, check) for check in checks]
@@ -143,6 +158,13 @@ def _parse_check(file: Path) -> Check:
     if severity == "warn":
         return Check(file.stem, "warn", question, text)
     raise ConfigurationError(f"{file} must begin with `-- severity: fail` or `-- severity: warn`")
+
+
+def _set_variables(connection: Connection, stale_after_hours: float | None, now: datetime) -> None:
+    """Gives the SQL of the checks what it cannot know: see `sql/checks/freshness.sql`."""
+    at = now.astimezone(UTC).replace(tzinfo=None)
+    fetch(connection, "SET VARIABLE checked_at = $at::TIMESTAMP", {"at": at})
+    fetch(connection, "SET VARIABLE stale_after_hours = $h::DOUBLE", {"h": stale_after_hours})
 
 
 def _check_share(connection: Connection, warehouse_dir: Path, limit: float) -> Check:
@@ -216,13 +238,23 @@ def _run_check(connection: Connection, check: Check) -> CheckResult:
             f"check {check.name} cannot run: {first_lines(error)}; correct its SQL"
         ) from None
     rows = int(fetch(connection, "SELECT count(*) FROM failing")[0][0])
-    if rows:
-        fetch(
-            connection,
-            f"INSERT INTO {CHECK_FAILURES} BY NAME "  # noqa: S608 - a constant
-            "SELECT $name AS check_name, row_number() OVER () - 1 AS failure_index, "
-            "$severity AS severity, $rows AS failures_count, to_json(f)::VARCHAR AS failing_row "
-            "FROM (FROM failing LIMIT $kept) AS f",
-            {"name": check.name, "severity": check.severity, "rows": rows, "kept": KEPT_ROWS},
-        )
-    return CheckResult(check.name, check.severity, rows, check.description)
+    example = _keep_rows(connection, check, rows) if rows else ""
+    return CheckResult(check.name, check.severity, rows, check.description, example)
+
+
+def _keep_rows(connection: Connection, check: Check, rows: int) -> str:
+    """Keeps the first failing rows, in an order that a rebuild has too; returns one of them."""
+    fetch(
+        connection,
+        f"INSERT INTO {CHECK_FAILURES} BY NAME "  # noqa: S608 - a constant
+        "SELECT $name AS check_name, row_number() OVER () - 1 AS failure_index, "
+        "$severity AS severity, $rows AS failures_count, to_json(f)::VARCHAR AS failing_row "
+        "FROM (FROM failing ORDER BY ALL LIMIT $kept) AS f",
+        {"name": check.name, "severity": check.severity, "rows": rows, "kept": KEPT_ROWS},
+    )
+    [(first,)] = fetch(
+        connection,
+        f"SELECT failing_row FROM {CHECK_FAILURES} WHERE check_name = $name AND failure_index = 0",  # noqa: S608 - a constant
+        {"name": check.name},
+    )
+    return plain(first, EXAMPLE_CHARACTERS)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pyarrow as pa
 
+from transforms.compile import JOB_ID
 from transforms.errors import ConfigurationError
 from transforms.layout import Column, Table
 from transforms.warehouse.duck import META, Connection, fetch
@@ -42,8 +44,14 @@ _TYPES = {
 }
 
 
-def _own(name: str, kind: pa.DataType, description: str, *, key: bool = False) -> Column:
-    return Column(name, kind, "key" if key else "value", description, required=key)
+_SHA256 = "5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592"
+
+
+def _own(
+    name: str, kind: pa.DataType, description: str, *examples: str | float, key: bool = False
+) -> Column:
+    role: Literal["key", "value"] = "key" if key else "value"
+    return Column(name, kind, role, description, required=key, examples=examples)
 
 
 OWN_TABLES = (
@@ -52,48 +60,60 @@ OWN_TABLES = (
         description="One row: what this file is and what it was made with.",
         keys=(),
         columns=(
-            _own("format", pa.int32(), "Format of the file; a newer one asks for an upgrade."),
-            _own("schemas_digest", pa.string(), "sha256 over the schemas of the tables."),
-            _own("sql_digest", pa.string(), "sha256 over the SQL of views and checks."),
-            _own("lake_id", pa.string(), "Id of the lake whose batches it holds, see lake.json."),
-            _own("checked_digest", pa.string(), "Content that passed the checks; NULL if none."),
+            _own("format", pa.int32(), "Format of the file; a newer one asks for an upgrade.", 1),
+            _own("schemas_digest", pa.string(), "sha256 over the schemas of the tables.", _SHA256),
+            _own("sql_digest", pa.string(), "sha256 over the SQL of views and checks.", _SHA256),
+            _own("lake_id", pa.string(), "Id of the lake whose batches it holds.", _SHA256[:32]),
+            _own("checked_digest", pa.string(), "Content that passed the checks, if any.", _SHA256),
         ),
     ),
     Table(
         name=CHECK_FAILURES,
         description="One row per failing row of a check, at most 100 a check.",
         keys=(
-            _own("check_name", pa.string(), "Name of the check.", key=True),
+            _own("check_name", pa.string(), "Name of the check.", "key:ocr_texts", key=True),
             _own("failure_index", pa.int32(), "Position among those kept, from 0.", key=True),
         ),
         columns=(
-            _own("severity", pa.string(), "fail blocks the publish, warn does not."),
+            _own("severity", pa.string(), "fail blocks the publish, warn does not.", "fail"),
             _own("failures_count", pa.int64(), "Failing rows of the check, kept or not."),
-            _own("failing_row", pa.string(), "The row as JSON."),
+            _own(
+                "failing_row", pa.string(), "The row as JSON.", '{"job_id":"****","rows_count":2}'
+            ),
         ),
     ),
     Table(
         name=FACE_ALIASES,
         description="One row per face that is given a name, or another than the service gave it.",
         keys=(
-            _own("job_id", pa.string(), "Job the face is in; empty: every job.", key=True),
-            _own("name", pa.string(), "Name as the service wrote it.", key=True),
+            _own("job_id", pa.string(), "Job the face is in; empty: every job.", JOB_ID, key=True),
+            _own("name", pa.string(), "Name as the service wrote it.", "未知人脸1", key=True),
         ),
         columns=(
-            _own("person", pa.string(), "Who it is."),
-            _own("source", pa.string(), "File of the lake that says so; NULL: put in by hand."),
+            _own("person", pa.string(), "Who it is.", "example-name-****"),
+            _own(
+                "source",
+                pa.string(),
+                "File of the lake that says so; NULL: put in by hand.",
+                "aliases/face_aliases.csv",
+            ),
         ),
     ),
     Table(
         name=TAG_ALIASES,
         description="One row per name of a tag, entity or other label that is one of another.",
         keys=(
-            _own("kind", pa.string(), "Kind of label, see labels; empty: every kind.", key=True),
-            _own("name", pa.string(), "Name as the service wrote it.", key=True),
+            _own("kind", pa.string(), "Kind of label; empty: every kind.", "tag", key=True),
+            _own("name", pa.string(), "Name as the service wrote it.", "Automobile", key=True),
         ),
         columns=(
-            _own("label", pa.string(), "Name it goes by."),
-            _own("source", pa.string(), "File of the lake that says so; NULL: put in by hand."),
+            _own("label", pa.string(), "Name it goes by.", "Car"),
+            _own(
+                "source",
+                pa.string(),
+                "File of the lake that says so; NULL: put in by hand.",
+                "aliases/tag_aliases.csv",
+            ),
         ),
     ),
 )

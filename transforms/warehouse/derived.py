@@ -6,26 +6,14 @@ None of them names a table or a result Type; a new one is checked as it is added
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from transforms.compile import DEPTH, PARENT, SIBLING
 from transforms.contract import Contracts
 from transforms.counting import TRIMMED
 from transforms.layout import Table
+from transforms.warehouse.check import Check
 from transforms.warehouse.ddl import INDEXED, literal, quote
-
-Severity = Literal["fail", "warn"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check; `sql` returns the rows that fail it."""
-
-    name: str
-    severity: Severity
-    description: str
-    sql: str
+from transforms.warehouse.value_checks import check_inside, check_values
 
 
 def derive_checks(contracts: Contracts) -> Iterator[Check]:
@@ -34,13 +22,14 @@ def derive_checks(contracts: Contracts) -> Iterator[Check]:
     yield from _check_parents(contracts.system["jobs"], _of_jobs(contracts))
     yield from _check_parents(contracts.system["results"], roots)
     yield _check_result_rows([t for root in roots for t in root.walk()])
+    yield from check_inside(contracts.tables.values())
     for table in contracts.tables.values():
         if table.name not in INDEXED:
             yield _check_keys(table)
         yield from _check_parents(table, table.children)
         yield from (_COUNTED[c.kind](table, c) for c in table.children if c.kind in _COUNTED)
         yield from (_check_tree(child) for child in table.children if child.kind == "tree")
-        yield from _check_values(table)
+        yield from check_values(table)
 
 
 def _of_jobs(contracts: Contracts) -> list[Table]:
@@ -190,30 +179,6 @@ def _check_result_rows(tables: list[Table]) -> Check:
         GROUP BY ALL HAVING coalesce(r.rows_count, 0) <> coalesce(sum(f.found), 0)
     """  # noqa: S608 - names of the schemas, quoted
     return Check("result_rows", "fail", "Has each result the rows it was loaded with?", sql)
-
-
-def _check_values(table: Table) -> Iterator[Check]:
-    names = {column.name for column in table.columns}
-    scores = [column.name for column in table.columns if _is_score(column.name)]
-    if {"start_seconds", "end_seconds"} <= names:
-        sql = f"""
-            SELECT {_names(table)}, start_seconds, end_seconds FROM {quote(table.name)}
-            WHERE start_seconds > end_seconds
-        """  # noqa: S608 - names of the schemas, quoted
-        question = f"Does each row of {table.name} end after it starts?"
-        yield Check(f"times:{table.name}", "warn", question, sql)
-    if scores:
-        outside = " OR ".join(f"{quote(score)} NOT BETWEEN -1 AND 1" for score in scores)
-        sql = f"""
-            SELECT {_names(table)}, {", ".join(map(quote, scores))} FROM {quote(table.name)}
-            WHERE {outside}
-        """  # noqa: S608 - names of the schemas, quoted
-        question = f"Is each score of {table.name} between -1 and 1?"
-        yield Check(f"scores:{table.name}", "warn", question, sql)
-
-
-def _is_score(name: str) -> bool:
-    return name == "score" or name.endswith("_score")
 
 
 def _names(table: Table, alias: str | None = None) -> str:

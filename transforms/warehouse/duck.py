@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,30 @@ from transforms.errors import CognitionError, ConfigurationError, LakeFormatErro
 FORMAT = 1
 META = "cognition_meta"
 STORAGE_VERSION = "v1.5.0"  # the newest that DuckDB 1.5, which many drivers still carry, can open
-DEFAULT_THREADS = 2
 
 # Of the system, not of the rows; a fatal one is what a full disk can lead to.
 LACKS = (duckdb.OperationalError, duckdb.FatalException)
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What DuckDB may use of the machine.
+
+    Attributes:
+        threads: Threads.
+        memory_bytes: Memory; what needs more works in files of a folder beside the database, which
+            is gone when that is closed.
+    """
+
+    threads: int = 2
+    memory_bytes: int = 3 * 1024**3
+
+
+LIMITS = Limits()
+"""Unless the settings say otherwise."""
 
 
 class WarehouseLockedError(RetryableError):
@@ -43,7 +61,11 @@ class QueryError(CognitionError):
 
 @contextmanager
 def connect(
-    path: Path, *, read_only: bool, sealed: bool = False, threads: int = DEFAULT_THREADS
+    path: Path,
+    *,
+    read_only: bool,
+    sealed: bool = False,
+    limits: Limits = LIMITS,
 ) -> Iterator[Connection]:
     """Opens one DuckDB file, in UTC and without reaching for extensions.
 
@@ -51,14 +73,15 @@ def connect(
         path: The file; it is made when `read_only` is false.
         read_only: Open beside other readers.
         sealed: Keep every other file out of reach and settings fixed, for SQL that is not ours.
-        threads: Threads DuckDB may use.
+        limits: What DuckDB may use of the machine.
 
     Raises:
         WarehouseLockedError: Another process holds it.
         ConfigurationError: It cannot be opened, or is not a DuckDB file.
     """
     try:
-        connection = duckdb.connect(path, read_only=read_only, config=_config(threads, sealed))
+        config = _config(limits, sealed)
+        connection = duckdb.connect(path, read_only=read_only, config=config)
     except duckdb.Error as error:
         raise _opening_error(path, error) from None
     try:
@@ -152,9 +175,10 @@ def wal_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _config(threads: int, sealed: bool) -> dict[str, str | bool | int | float | list[str]]:  # noqa: FBT001 - private
+def _config(limits: Limits, sealed: bool) -> dict[str, str | bool | int | float | list[str]]:  # noqa: FBT001 - private
     config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": threads,
+        "threads": limits.threads,
+        "memory_limit": f"{limits.memory_bytes}B",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,

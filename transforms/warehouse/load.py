@@ -7,11 +7,12 @@ deleted at any time: the lake makes it again, row for row.
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
+from transforms.aliases import read_aliases
 from transforms.commit import unsettled_batches
 from transforms.contract import Contracts
 from transforms.errors import RetryableError
@@ -37,8 +38,9 @@ from transforms.warehouse.build import (
 )
 from transforms.warehouse.ddl import quote
 from transforms.warehouse.duck import (
-    DEFAULT_THREADS,
+    LIMITS,
     Connection,
+    Limits,
     fetch,
     lacks_explained,
     registered,
@@ -51,6 +53,7 @@ from transforms.warehouse.insert import (
     insert_table,
     refuse_shared_jobs,
 )
+from transforms.warehouse.load_aliases import bring_aliases
 from transforms.warehouse.load_merged import bring_compaction, loadable
 
 
@@ -77,6 +80,9 @@ class LoadReport:
         removed: Batches that are gone from the lake.
         unchanged: Number of batches left as they were.
         rows: Rows per table that are now in the build.
+        aliases: Aliases that are now in it: `faces` and `tags`, and `by_hand` of both.
+        aliases_changed: Whether this load changed any.
+        notes: What of the aliases' folder was passed over, and why.
     """
 
     loaded: tuple[str, ...]
@@ -84,6 +90,9 @@ class LoadReport:
     removed: tuple[str, ...]
     unchanged: int
     rows: dict[str, int]
+    aliases: dict[str, int] = field(default_factory=dict)
+    aliases_changed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def load_batches(
@@ -92,29 +101,30 @@ def load_batches(
     warehouse_dir: Path,
     progress: Progress = no_progress,
     *,
-    threads: int = DEFAULT_THREADS,
+    limits: Limits = LIMITS,
 ) -> LoadReport:
-    """Brings the build to the committed batches of the lake, one transaction a batch.
+    """Brings the build to the lake: its aliases, and its batches in one transaction each.
 
     Args:
         storage: The lake.
         contracts: The tables to load into.
         warehouse_dir: Folder of the DuckDB files; made if absent.
         progress: Called with `load`, batches done and batches to do.
-        threads: Threads DuckDB may use.
+        limits: What DuckDB may use of the machine.
 
     Raises:
         WarehouseLockedError: Another process holds the build.
         ConfigurationError: The build is not ours, holds another lake's batches, or cannot follow
-            the schemas; or the lake is gone.
+            the schemas; the lake is gone, or a file of its aliases is wrong.
         LoadError: A batch is damaged, or holds a job another batch holds too.
         BatchChangedError: A batch was made again meanwhile.
         BuildWriteError: There is not enough disk or memory.
     """
     commits = read_commits(storage)
+    aliases = read_aliases(storage)
     lake_id = read_lake_id(storage)  # after the batches: a lake that went away has no id, either
     build = warehouse_dir / BUILD
-    with open_build(warehouse_dir, create=True, threads=threads) as connection:
+    with open_build(warehouse_dir, create=True, limits=limits) as connection:
         require_lake(connection, build, lake_id, place_of(storage))
         follow_schemas(connection, contracts)
         known = dict(fetch(connection, "SELECT batch_id, commit_id FROM batches"))
@@ -124,6 +134,7 @@ def load_batches(
                 "run `cognition flatten`, then `cognition load` again; nothing was changed"
             )
         record_lake(connection, lake_id)
+        named = bring_aliases(connection, aliases)
         removed = sorted(known.keys() - commits.keys())
         changed = [b for b, c in commits.items() if b in known and known[b] != c.commit_id]
         new = [b for b in commits if b not in known]
@@ -149,7 +160,16 @@ def load_batches(
         progress("load", total, total)
         rows = {name: _count(connection, name) for name in contracts.tables}
     unchanged = len(commits) - len(new) - len(changed)
-    return LoadReport(tuple(new), tuple(changed), tuple(removed), unchanged, rows)
+    return LoadReport(
+        tuple(new),
+        tuple(changed),
+        tuple(removed),
+        unchanged,
+        rows,
+        named.counts,
+        named.changed,
+        named.notes,
+    )
 
 
 def _bring_batch(

@@ -6,8 +6,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from transforms.warehouse.publish import VERSIONS, alone, read_version, surplus_versions
+from transforms.warehouse.publish import read_version
 from transforms.warehouse.query import PUBLISHED
+from transforms.warehouse.swap import VERSIONS, alone
+from transforms.warehouse.versions import list_versions, surplus_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class PruneReport:
 
 
 def prune(warehouse_dir: Path, keep: int, *, dry_run: bool = False) -> PruneReport:
-    """Keeps the newest versions; the published one always stays, be it old.
+    """Keeps the newest versions; the published one, or one that is held, always stays, be it old.
 
     Args:
         warehouse_dir: Folder of the DuckDB files.
@@ -41,7 +43,7 @@ def prune(warehouse_dir: Path, keep: int, *, dry_run: bool = False) -> PruneRepo
 
     Raises:
         WarehouseLockedError: Another process publishes, or writes to the published file.
-        ConfigurationError: The published file is not ours.
+        ConfigurationError: The published file is not ours, or there is a hold that cannot be read.
     """
     if not warehouse_dir.is_dir():
         return PruneReport(dry_run)
@@ -54,7 +56,7 @@ def prune(warehouse_dir: Path, keep: int, *, dry_run: bool = False) -> PruneRepo
         surplus = surplus_versions(warehouse_dir, published, keep)
         # While nobody publishes, nobody writes these.
         left = [*sorted(folder.glob("*.part")), *warehouse_dir.glob(f"{PUBLISHED}.new")]
-        kept = len([*folder.glob("warehouse-*.duckdb")]) - len(surplus)
+        kept = len(list_versions(warehouse_dir)) - len(surplus)
         size = sum(file.stat().st_size for file in (*surplus, *left))
         for file in () if dry_run else (*surplus, *left):
             file.unlink()

@@ -8,13 +8,25 @@ import duckdb
 import pyarrow as pa
 
 from transforms.errors import ConfigurationError
-from transforms.warehouse.duck import Parameters, QueryError, connect, first_lines, require_ours
+from transforms.warehouse.duck import (
+    LIMITS,
+    Limits,
+    Parameters,
+    QueryError,
+    connect,
+    first_lines,
+    require_ours,
+)
 
 PUBLISHED = "warehouse.duckdb"
 
 
 def query_published(
-    warehouse_dir: Path, sql: str, parameters: Parameters | None = None
+    warehouse_dir: Path,
+    sql: str,
+    parameters: Parameters | None = None,
+    *,
+    limits: Limits = LIMITS,
 ) -> pa.Table:
     """Answers SQL from the published warehouse.
 
@@ -25,6 +37,7 @@ def query_published(
         warehouse_dir: Folder of the DuckDB files.
         sql: One statement, or several of which the last one answers.
         parameters: Values of `$name` in the statement.
+        limits: What DuckDB may use of the machine.
 
     Raises:
         ConfigurationError: Nothing is published yet, or the file is not ours.
@@ -33,7 +46,7 @@ def query_published(
     path = warehouse_dir / PUBLISHED
     if not path.exists():
         raise ConfigurationError(f"no published warehouse at {path}: run `cognition load` first")
-    with connect(path, read_only=True, sealed=True) as connection:
+    with connect(path, read_only=True, sealed=True, limits=limits) as connection:
         require_ours(connection, path)
         try:
             relation = connection.sql(sql, params=dict(parameters) if parameters else None)

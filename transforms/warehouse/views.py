@@ -24,7 +24,7 @@ _COLUMN = re.compile(r"   ([a-z][a-z0-9_]*)(?: \[([^\]]+)\])?: (.+)")
 
 @dataclass(frozen=True, slots=True)
 class ColumnText:
-    """What a column of a view or macro holds, and in which unit."""
+    """What a column of a view or macro holds, or a parameter means, and in which unit."""
 
     description: str
     unit: str | None
@@ -41,6 +41,7 @@ class ViewFile:
         reads: Tables, views and macros it reads.
         units: Units of its columns.
         columns: What each column holds.
+        parameters: What a macro takes, in order; empty for a view.
         is_macro: Whether it is a macro, which takes parameters.
     """
 
@@ -50,6 +51,7 @@ class ViewFile:
     reads: tuple[str, ...]
     units: str
     columns: dict[str, ColumnText]
+    parameters: dict[str, ColumnText]
     is_macro: bool
 
     @property
@@ -150,6 +152,7 @@ def _read_view(path: Path) -> ViewFile:
         reads=tuple(re.findall(r"[a-z][a-z0-9_]*", reads)),
         units=units,
         columns=_read_columns(path, header["Columns"]),
+        parameters=_read_columns(path, header.get("Parameters", [])),
         is_macro=path.parent.name == "macros",
     )
 

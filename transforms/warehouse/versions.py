@@ -1,0 +1,128 @@
+"""The versions that are kept: their names, their order, and whether each is whole.
+
+A version is `versions/warehouse-<UTC time>-<8 digits of the content's digest>.duckdb`. It is
+read-only and bears the time of its name, to the second: one that bears another was written to.
+Each is at least a second later than the one before, so their names sort as they were published.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from transforms.errors import CognitionError, LakeFormatError
+from transforms.warehouse.ddl import quote
+from transforms.warehouse.duck import (
+    WarehouseLockedError,
+    connect,
+    fetch,
+    first_lines,
+    require_ours,
+    wal_of,
+)
+from transforms.warehouse.hold import read_hold
+from transforms.warehouse.query import PUBLISHED
+from transforms.warehouse.swap import VERSIONS
+
+_NAME = re.compile(r"warehouse-(\d{8}T\d{6})-[0-9a-f]{8}")
+_TIME = "%Y%m%dT%H%M%S"
+
+
+def list_versions(warehouse_dir: Path) -> list[Path]:
+    """Returns the versions that are kept, oldest first."""
+    files = (warehouse_dir / VERSIONS).glob("warehouse-*.duckdb")
+    return sorted(file for file in files if _NAME.fullmatch(file.stem))
+
+
+def name_version(warehouse_dir: Path, digest: str, now: datetime) -> tuple[str, datetime]:
+    """Returns the name of the next version and its time, a whole second.
+
+    Args:
+        warehouse_dir: Folder of the DuckDB files.
+        digest: Of the version's content.
+        now: The present; a clock that stands behind the newest version gives way to it.
+    """
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    if kept := list_versions(warehouse_dir):
+        moment = max(moment, time_of(kept[-1]) + timedelta(seconds=1))
+    return f"warehouse-{moment:{_TIME}}-{digest[:8]}", moment
+
+
+def time_of(version: Path) -> datetime:
+    """Returns when a version was published, to the second, UTC."""
+    return datetime.strptime(version.stem.split("-")[1], _TIME).replace(tzinfo=UTC)
+
+
+def find_published(warehouse_dir: Path) -> Path | None:
+    """Returns the version the published file is a link to, or a copy of.
+
+    None where nothing is published, the version is gone, or someone has written to the file since.
+    The time tells, to the nanosecond: a hard link shares what is written with its version.
+    """
+    target = warehouse_dir / PUBLISHED
+    if not target.exists():
+        return None
+    found = target.stat()
+    same_time = [v for v in list_versions(warehouse_dir) if found.st_mtime_ns == _time_ns(v)]
+    linked = (version for version in same_time if version.samefile(target))
+    return next(linked, same_time[0] if same_time else None)
+
+
+def surplus_versions(warehouse_dir: Path, published: Path | None, keep: int) -> list[Path]:
+    """Returns the versions that are too many, oldest first; never the published or a held one.
+
+    Args:
+        warehouse_dir: Folder of the DuckDB files.
+        published: The published version, if there is one.
+        keep: Versions to keep, the published one included.
+
+    Raises:
+        ConfigurationError: There is a hold that cannot be read.
+    """
+    hold, versions = read_hold(warehouse_dir), list_versions(warehouse_dir)
+    held = hold.version if hold else None
+    old = [path for path in versions if path != published and path.stem != held]
+    staying = len(versions) - len(old)
+    return old[: max(0, len(old) - max(0, keep - staying))]
+
+
+def flaw_of(version: Path) -> str | None:
+    """Returns why a version cannot be used, as far as opening it tells, or None."""
+    if version.stat().st_mtime_ns != _time_ns(version):
+        return "was written to after it was published"
+    if wal_of(version).exists():
+        return f"has a log of someone's changes beside it, {wal_of(version).name}"
+    try:
+        with connect(version, read_only=True) as connection:
+            require_ours(connection, version)
+    except WarehouseLockedError:
+        return "is open for writing in another process"
+    except LakeFormatError:
+        return "was made by a newer version of cognition"
+    except CognitionError:
+        return "cannot be opened as a warehouse"
+    return None
+
+
+def find_damage(version: Path) -> str | None:
+    """Returns why a version cannot be used, or None; reads each of its rows once.
+
+    DuckDB compares every block it reads with the block's checksum.
+    """
+    if flaw := flaw_of(version):
+        return flaw
+    names = "SELECT table_name FROM duckdb_tables() WHERE NOT internal"
+    try:
+        with connect(version, read_only=True) as connection:
+            for (name,) in fetch(connection, names):
+                fetch(connection, f"SELECT bit_xor(hash(t)) FROM {quote(name)} AS t")  # noqa: S608 - quoted
+    except duckdb.Error as error:
+        return f"is damaged: {first_lines(error)}"
+    return None
+
+
+def _time_ns(version: Path) -> int:
+    return int(time_of(version).timestamp()) * 10**9

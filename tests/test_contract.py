@@ -69,6 +69,7 @@ def test_references_are_gone_and_keys_beside_them_win() -> None:
     start = schema["properties"]["details"]["items"]["properties"]["from"]
     assert start == {
         "description": "Start of the sentence.",
+        "examples": [2.96],
         "type": ["number", "null"],
         "x-unit": "s",
         "x-column": "start_seconds",
@@ -86,7 +87,11 @@ def test_a_reference_may_lead_to_another_reference(tmp_path: Path) -> None:
     meta["properties"]["note"] = {"$ref": "../common.schema.json#/$defs/again"}
     edit(folder / "results/meta.schema.json", **meta)
     node = load_contracts(base=folder).types["Meta"].gate.schema["properties"]["note"]
-    assert node == {"description": "Again.", "type": ["string", "null"]}
+    assert node == {
+        "description": "Again.",
+        "examples": ["SUCCESS"],
+        "type": ["string", "null"],
+    }
 
 
 def test_a_whole_folder_stands_in_for_the_shipped_one(

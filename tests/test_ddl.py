@@ -185,37 +185,78 @@ def test_private_columns_stay_out(tmp_path: Path) -> None:
 
 
 def test_the_dictionary_explains_every_column(tmp_path: Path) -> None:
-    """The view gives type, unit, meaning, key and grain of each column of each table."""
+    """The view gives type, unit, meaning, example, key and grain of each column of each table."""
     storage, home = new_lake(tmp_path), tmp_path / "warehouse"
     commit(storage, "b1", speech_job("job-1", (0.0, 1.0, "hello")))
     contracts = load_contracts()
     load_batches(storage, contracts, home)
     found = ask_build(
         home,
-        "SELECT column_name, column_type, unit, is_key, description, grain FROM dictionary "
+        "SELECT column_name, column_type, unit, is_key, description, example FROM dictionary "
         "WHERE table_name = 'asr_segments'",
     )
-    grain = contracts.tables["asr_segments"].description
+    place = "Position of the result in the reply, from 0."
+    job_id = "****20b48fb04483915d4f2cd8ac****"
     assert found == [
-        ("job_id", "VARCHAR", None, True, "Id of the job, as given to the service.", grain),
+        ("job_id", "VARCHAR", None, True, "Id of the job, as given to the service.", job_id),
+        ("result_index", "INTEGER", None, True, place, None),
+        ("segment_index", "INTEGER", None, True, "Position in the source, from 0.", None),
+        ("start_seconds", "DOUBLE", "s", False, "Start of the sentence.", "2.96"),
+        ("end_seconds", "DOUBLE", "s", False, "End of the sentence.", "6.908"),
         (
-            "result_index",
-            "INTEGER",
+            "content",
+            "VARCHAR",
             None,
-            True,
-            "Position of the result in the reply, from 0.",
-            grain,
+            False,
+            "The recognised words.",
+            "At the moment, it is raining",
         ),
-        ("segment_index", "INTEGER", None, True, "Position in the source, from 0.", grain),
-        ("start_seconds", "DOUBLE", "s", False, "Start of the sentence.", grain),
-        ("end_seconds", "DOUBLE", "s", False, "End of the sentence.", grain),
-        ("content", "VARCHAR", None, False, "The recognised words.", grain),
     ]
-    listed = ask_build(home, "SELECT table_name, list(column_name) FROM dictionary GROUP BY ALL")
+    [(kind, grain, warning)] = ask_build(
+        home,
+        "SELECT DISTINCT kind, grain, table_warning FROM dictionary "
+        "WHERE table_name = 'asr_segments'",
+    )
+    assert (kind, grain) == ("table", "One row per spoken sentence.")
+    assert warning.startswith("Only where the query asked for ASR.")
+    listed = ask_build(
+        home,
+        "SELECT table_name, list(column_name) FROM dictionary WHERE kind = 'table' GROUP BY ALL",
+    )
     tables = (*contracts.tables.values(), *ddl.OWN_TABLES)
     assert dict(listed) == {
         t.name: [c.name for c in (*t.keys, *t.columns) if c.private != "all"] for t in tables
     }
+
+
+COMMENTS = {
+    "plain": ("What it is.", ("What it is.", None, None, None)),
+    "unit": ("Length. Unit: s.", ("Length.", None, None, "s")),
+    "nothing": (" Unit: s.", ("", None, None, "s")),
+    "warned": ("A. Warning: B: C. Unit: s. Or not.", ("A.", "B: C. Unit: s. Or not.", None, None)),
+    "shown": ("A. Example: B. Or C..", ("A.", None, "B. Or C.", None)),
+    "whole": ("A. Warning: B. C. Example: -1.0. Unit: px.", ("A.", "B. C.", "-1.0", "px")),
+    "no_words": (None, (None, None, None, None)),
+}
+
+
+def test_the_dictionary_takes_comments_apart(tmp_path: Path) -> None:
+    """What was put together into a comment comes out as it went in, whatever of it there is."""
+    storage, home = new_lake(tmp_path), tmp_path / "warehouse"
+    load_batches(storage, load_contracts(), home)
+    columns = ", ".join(f"{name} INTEGER" for name in COMMENTS)
+    comments = [
+        f"COMMENT ON COLUMN odd.{name} IS '{text}'" for name, (text, _) in COMMENTS.items() if text
+    ]
+    with connect(home / "build.duckdb", read_only=False) as connection:
+        for statement in (f"CREATE TABLE odd ({columns})", *comments):
+            fetch(connection, statement)
+        found = fetch(
+            connection,
+            "SELECT column_name, (description, warning, example, unit) FROM dictionary "
+            "WHERE table_name = 'odd'",
+        )
+    assert dict(found) == {name: parts for name, (_, parts) in COMMENTS.items()}
 
 
 def test_the_dictionary_works_where_the_file_is_attached(tmp_path: Path) -> None:

@@ -21,18 +21,21 @@ EXACT = 2**53
 """Up to here a double holds every integer; numbers are read as doubles."""
 PARENT, DEPTH, SIBLING = "#parent", "#depth", "#sibling"
 """Keys a node of a tree gets when its tree is laid out as rows; see `transforms.trees`."""
+JOB_ID = "****20b48fb04483915d4f2cd8ac****"
+"""An id as the vendor page shows one."""
 JOB_KEYS = (
-    ("job_id", pa.string(), "Id of the job, as given to the service."),
-    ("result_index", pa.int32(), "Position of the result in the reply, from 0."),
+    ("job_id", pa.string(), "Id of the job, as given to the service.", (JOB_ID,)),
+    ("result_index", pa.int32(), "Position of the result in the reply, from 0.", ()),
 )
 _MILLISECONDS = 1000
 
 
 def compile_result(schema: Schema) -> Table:
     """Returns the root table of a result Type; of references `schema` has only those of trees."""
-    keys = tuple(Column(n, t, "key", d, required=True) for n, t, d in JOB_KEYS)
-    family = str(schema["x-type"])
-    root = Table(schema["x-table"], _text(schema, "x-grain"), keys, family=family)
+    keys = tuple(Column(n, t, "key", d, required=True, examples=e) for n, t, d, e in JOB_KEYS)
+    family, warning = str(schema["x-type"]), _text(schema, "x-warning")
+    grain = _text(schema, "x-grain")
+    root = Table(schema["x-table"], grain, keys, family=family, warning=warning)
     return _with_row(root, schema)
 
 
@@ -48,6 +51,8 @@ def compile_table(schema: Schema) -> Table:
             unit=node.get("x-unit"),
             required="null" not in _types(node),
             private=node.get("x-private", ""),
+            examples=tuple(node.get("examples", ())),
+            warning=_text(node, "x-warning"),
         )
         for name, node in schema["properties"].items()
     )
@@ -56,6 +61,7 @@ def compile_table(schema: Schema) -> Table:
         description=_text(schema, "description"),
         keys=tuple(c for c in columns if c.kind == "key"),
         columns=tuple(c for c in columns if c.kind != "key"),
+        warning=_text(schema, "x-warning"),
     )
 
 
@@ -165,7 +171,14 @@ def _child(node: Schema, path: Keys, parent: Table) -> Table:
     if "x-index" in node:
         text = "Position in the source, from 0."
         keys = (*keys, Column(node["x-index"], pa.int32(), "key", text, required=True))
-    table = Table(node["x-table"], _text(node, "description"), keys, path, family=parent.family)
+    table = Table(
+        name=node["x-table"],
+        description=_text(node, "description"),
+        keys=keys,
+        path=path,
+        family=parent.family,
+        warning=_text(node, "x-warning"),
+    )
     if "separator" in node:
         table = replace(table, kind="split", separator=node["separator"])
     elif "x-tree" in node:
@@ -197,13 +210,9 @@ def _count_column(path: Keys, node: Schema) -> Column:
 
 
 def _scalar_columns(path: Keys, node: Schema) -> Iterator[Column]:
-    text, unit = _text(node, "description"), node.get("x-unit")
+    unit = node.get("x-unit")
     if kind_of(node) == "array" and "x-columns" in node:
-        item_type = _column_type(node["items"], unit)
-        for item, name in enumerate(node["x-columns"]):
-            expect = node["items"].get("x-expect")
-            column = Column(name, item_type, "value", text, path=path, item=item, expect=expect)
-            yield _with_unit(column, unit)
+        yield from _item_columns(path, node)
         return
     if not path and "x-column" not in node:
         raise ConfigurationError("items that are scalars need an x-column")
@@ -212,10 +221,12 @@ def _scalar_columns(path: Keys, node: Schema) -> Iterator[Column]:
         name,
         _column_type(node, unit),
         "value",
-        text,
+        _text(node, "description"),
         path=path,
         private=node.get("x-private", ""),
         expect=node.get("x-expect"),
+        examples=tuple(node.get("examples", ())),
+        warning=_text(node, "x-warning"),
     )
     yield _with_unit(column, unit)
     parsed: Mapping[str, Any] = node.get("x-json", {})
@@ -228,7 +239,28 @@ def _scalar_columns(path: Keys, node: Schema) -> Iterator[Column]:
             path=path,
             json_key=key,
             unit=sub.get("x-unit"),
+            examples=tuple(sub.get("examples", ())),
+            warning=_text(sub, "x-warning"),
         )
+
+
+def _item_columns(path: Keys, node: Schema) -> Iterator[Column]:
+    """Yields the columns of an array of fixed length, one an item."""
+    unit, items = node.get("x-unit"), node["items"]
+    item_type = _column_type(items, unit)
+    for item, name in enumerate(node["x-columns"]):
+        column = Column(
+            name,
+            item_type,
+            "value",
+            _text(node, "description"),
+            path=path,
+            item=item,
+            expect=items.get("x-expect"),
+            examples=tuple(example[item] for example in node.get("examples", ())),
+            warning=_text(node, "x-warning"),
+        )
+        yield _with_unit(column, unit)
 
 
 def _column_type(node: Schema, unit: str | None) -> pa.DataType:
@@ -253,7 +285,8 @@ def _with_unit(column: Column, unit: str | None) -> Column:
     """Returns the column with its unit; times have seconds, whatever the source has."""
     if unit != "ms":
         return replace(column, unit=unit)
-    return replace(column, unit="s", scale=_MILLISECONDS)
+    seconds = tuple(float(example) / _MILLISECONDS for example in column.examples)
+    return replace(column, unit="s", scale=_MILLISECONDS, examples=seconds)
 
 
 def _types(schema: Schema) -> tuple[str, ...]:

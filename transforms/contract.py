@@ -52,7 +52,17 @@ SYSTEM_TABLES = frozenset(
     }
 )
 """Tables of our own that the code fills by name."""
-RESERVED_TABLES = frozenset({"drift", "dictionary", "check_failures", "cognition_meta"})
+RESERVED_TABLES = frozenset(
+    {
+        "check_failures",
+        "cognition_meta",
+        "dictionary",
+        "drift",
+        "face_aliases",
+        "macros",
+        "tag_aliases",
+    }
+)
 """Tables and views that the warehouse makes itself; no schema may claim their names."""
 
 

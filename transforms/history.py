@@ -6,8 +6,8 @@ addition, or when a recorded version was edited or removed. A history starts at 
 of a later one has lost its history.
 
 A schema has changed when what decides acceptance or rows has: titles, descriptions, comments,
-examples and `x-expect` may change under one version. The tables of our own (`schemas/tables/`) have
-no version in their files: the recorder counts theirs.
+examples, warnings and `x-expect` may change under one version. The tables of our own
+(`schemas/tables/`) have no version in their files: the recorder counts theirs.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ WORDS_ONLY = frozenset(
         "x-expect",
         "x-grain",
         "x-version",
+        "x-warning",
     }
 )
 """Keywords that decide neither what is accepted nor what the rows are."""

@@ -30,6 +30,8 @@ class Column:
         private: What of it stays out of the warehouse: nothing, `all`, or of `links` in it what
             follows the question mark.
         expect: Schema the source's values are expected to keep, only ever reported; or None.
+        examples: Values it may have, as JSON has them and in the unit of the column.
+        warning: What misleads who reads it, or nothing.
     """
 
     name: str
@@ -44,10 +46,22 @@ class Column:
     required: bool = False
     private: Literal["", "all", "links"] = ""
     expect: Schema | None = field(default=None, hash=False)
+    examples: tuple[str | float, ...] = ()
+    warning: str = ""
+
+    @property
+    def example(self) -> str:
+        """Returns the first of the examples as text, '' for an empty text, or nothing."""
+        if not self.examples:
+            return ""
+        first = self.examples[0]
+        return str(first).lower() if isinstance(first, bool) else str(first) or "''"
 
     def to_field(self) -> pa.Field:
-        """Returns the Arrow field, with description and unit as metadata."""
-        metadata = {"description": self.description} | ({"unit": self.unit} if self.unit else {})
+        """Returns the Arrow field; its metadata are what is known in words, no empty ones."""
+        words = {"unit": self.unit, "warning": self.warning, "example": self.example}
+        known = {key: word for key, word in words.items() if word}
+        metadata = {"description": self.description} | known
         return pa.field(self.name, self.type, nullable=not self.required, metadata=metadata)
 
 
@@ -68,6 +82,7 @@ class Table:
         tree_key: Key of a node's own nodes, for a tree.
         separator: What stands between the parts, for a split text.
         objects: Paths of the plain objects inside a row, whose scalars are columns of it.
+        warning: What misleads who counts or joins its rows, or nothing.
     """
 
     name: str
@@ -81,11 +96,13 @@ class Table:
     tree_key: str = ""
     separator: str = ""
     objects: tuple[Keys, ...] = ()
+    warning: str = ""
 
     @property
     def arrow_schema(self) -> pa.Schema:
-        """Returns the Arrow schema: keys first, with descriptions and units as field metadata."""
+        """Returns the Arrow schema: keys first, with what is known in words as metadata."""
         metadata = {"description": self.description, "key": ",".join(k.name for k in self.keys)}
+        metadata |= {"warning": self.warning} if self.warning else {}
         return pa.schema([c.to_field() for c in (*self.keys, *self.columns)], metadata=metadata)
 
     def walk(self) -> Iterator[Table]:

@@ -19,10 +19,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from sql_kit import empty_warehouse, fill, read_csv
 
-from transforms.contract import load_contracts
-from transforms.warehouse.ddl import OWN_TABLES, create_table, literal, quote
-from transforms.warehouse.views import create_views, read_views
+from transforms.warehouse.ddl import quote
+from transforms.warehouse.views import read_views
 
 CASES = Path(__file__).parent / "sql_cases"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/expected.csv"))
@@ -32,28 +32,15 @@ Rows = list[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty warehouse with all tables, views and macros."""
-    with duckdb.connect() as connection:
-        for table in (*OWN_TABLES, *load_contracts().tables.values()):
-            for statement in create_table(table):
-                connection.execute(statement).fetchall()
-        create_views(connection)
+    """An empty warehouse."""
+    with empty_warehouse() as connection:
         yield connection
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    for file in sorted(folder.glob("*.csv")):
-        if file.stem != "expected":
-            connection.execute(f"INSERT INTO {quote(file.stem)} BY NAME {_read(file)}").fetchall()
+    fill(connection, folder)
     if (folder / "setup.sql").exists():
         connection.execute((folder / "setup.sql").read_text(encoding="utf-8")).fetchall()
-
-
-def _read(file: Path) -> str:
-    return (
-        f"SELECT * FROM read_csv({literal(str(file))}, all_varchar = true, header = true, "
-        "delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false)"
-    )
 
 
 def _ordered(rows: Rows) -> Rows:
@@ -76,7 +63,7 @@ def test_a_case_gives_the_expected_rows(warehouse: duckdb.DuckDBPyConnection, fo
         warehouse.execute(f"CREATE TEMP TABLE answer AS SELECT {columns} FROM ({query})").fetchall()
         warehouse.execute("CREATE TEMP TABLE expected AS SELECT * FROM answer LIMIT 0").fetchall()
         warehouse.execute(
-            f"INSERT INTO expected BY NAME {_read(folder / 'expected.csv')}"
+            f"INSERT INTO expected BY NAME {read_csv(folder / 'expected.csv')}"
         ).fetchall()
         answer, expected = (
             _ordered(warehouse.execute(f"FROM {table}").fetchall())

@@ -93,12 +93,11 @@ WITH tags AS (
 
 SELECT
     p.job_id,
-    if(
-        (p.category = 'unknown' OR coalesce(p.name, '') = '')
-        AND coalesce(own.person, every.person) IS NULL,
-        'unknown_face',
-        'person'
-    ) AS kind,
+    CASE
+        WHEN coalesce(own.person, every.person) IS NOT NULL THEN 'person'
+        WHEN p.category = 'unknown' OR coalesce(p.name, '') = '' THEN 'unknown_face'
+        ELSE 'person'
+    END AS kind,
     coalesce(own.person, every.person, nullif(p.name, ''), '(unnamed)') AS label,
     nullif(p.category, '') AS label_group,
     nullif(p.name, '') AS source_label,

@@ -23,6 +23,7 @@
 --   source_label: The label as the service wrote it.
 --   table_name: Table of the row it comes from.
 --   result_index: Position of the result in the reply, from 0.
+--   thing_index: Last key of the row of labels that names it; NULL where labels has none.
 --   row_key: The other keys of that row, as cognition explain takes them after job and result.
 CREATE OR REPLACE VIEW timeline AS
 WITH observed AS (
@@ -37,6 +38,7 @@ WITH observed AS (
         o.score,
         'video_person_occurrences' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.person_index, o.occurrence_index) AS row_key
     FROM video_person_occurrences AS o
     INNER JOIN labels AS l
@@ -57,6 +59,7 @@ WITH observed AS (
         o.score,
         'video_tag_occurrences' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.tag_index, o.occurrence_index) AS row_key
     FROM video_tag_occurrences AS o
     INNER JOIN labels AS l
@@ -77,6 +80,7 @@ WITH observed AS (
         o.score,
         'cpv_category_details' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.category_index, o.detail_index) AS row_key
     FROM cpv_category_details AS o
     INNER JOIN labels AS l
@@ -97,6 +101,7 @@ WITH observed AS (
         o.score,
         'cpv_entity_details' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.entity_index, o.detail_index) AS row_key
     FROM cpv_entity_details AS o
     INNER JOIN labels AS l
@@ -117,6 +122,7 @@ WITH observed AS (
         o.score,
         'cpv_hotword_details' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.hotword_index, o.detail_index) AS row_key
     FROM cpv_hotword_details AS o
     INNER JOIN labels AS l
@@ -137,6 +143,7 @@ WITH observed AS (
         o.score,
         'cpv_free_tag_details' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.free_tag_index, o.detail_index) AS row_key
     FROM cpv_free_tag_details AS o
     INNER JOIN labels AS l
@@ -157,6 +164,7 @@ WITH observed AS (
         o.score,
         'cpv_entity_tracks' AS table_name,
         o.result_index,
+        l.thing_index,
         concat_ws(' ', o.entity_index, o.detail_index, o.track_index) AS row_key
     FROM cpv_entity_tracks AS o
     INNER JOIN labels AS l
@@ -177,6 +185,7 @@ WITH observed AS (
         NULL AS score,
         'asr_segments' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.segment_index) AS row_key
     FROM asr_segments AS o
     UNION ALL
@@ -191,6 +200,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_words' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.paragraph_index, o.word_index) AS row_key
     FROM nlp_words AS o
     INNER JOIN nlp_paragraphs AS p
@@ -210,6 +220,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_audio_segments' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.segment_index) AS row_key
     FROM nlp_audio_segments AS o
     UNION ALL
@@ -224,6 +235,7 @@ WITH observed AS (
         o.score,
         'ocr_texts' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.frame_index, o.text_index) AS row_key
     FROM ocr_texts AS o
     INNER JOIN ocr_frames AS f
@@ -243,6 +255,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_chapters' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.chapter_index) AS row_key
     FROM nlp_chapters AS o
     UNION ALL
@@ -257,6 +270,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_key_sentences' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.key_sentence_index) AS row_key
     FROM nlp_key_sentences AS o
     UNION ALL
@@ -271,6 +285,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_actions' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.action_index) AS row_key
     FROM nlp_actions AS o
     -- From 0 to 0 stands for no time at all.
@@ -287,6 +302,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_mind_map_nodes' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.node_index) AS row_key
     FROM nlp_mind_map_nodes AS o
     UNION ALL
@@ -301,6 +317,7 @@ WITH observed AS (
         NULL AS score,
         'subtitle_lines' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.file_index, o.language, o.line_index) AS row_key
     FROM subtitle_lines AS o
     UNION ALL
@@ -315,6 +332,7 @@ WITH observed AS (
         NULL AS score,
         'nlp_translation_sentences' AS table_name,
         o.result_index,
+        NULL AS thing_index,
         concat_ws(' ', o.paragraph_index, o.sentence_index) AS row_key
     FROM nlp_translation_sentences AS o
 )
@@ -325,11 +343,14 @@ SELECT
     o.label,
     o.label_group,
     o.start_seconds,
-    if(o.end_seconds >= o.start_seconds, o.end_seconds, o.start_seconds) AS end_seconds,
+    CASE
+        WHEN o.end_seconds >= o.start_seconds THEN o.end_seconds ELSE o.start_seconds
+    END AS end_seconds,
     nullif(o.score, -1) AS score,
     o.source_label,
     o.table_name,
     o.result_index,
+    o.thing_index,
     o.row_key
 FROM observed AS o
 WHERE o.start_seconds IS NOT NULL;

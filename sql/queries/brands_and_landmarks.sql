@@ -1,43 +1,44 @@
 -- Question: Which brands and landmarks appear, and in how many videos?
 -- Grain: one row per kind and name
--- Reads: video_tags, cpv_entities
--- Units: counts
+-- Reads: brands, labels, entity_exposure
+-- Units: counts of videos and of findings, tags and entities of a result
 -- Names of tags are Chinese in China regions, English elsewhere: both are looked for.
-WITH tags AS (
+-- Sample answer:
+--   kind     | found_name | videos_count | findings_count | address
+--   brand    | CCTV-1     | 2            | 2              | NULL
+--   brand    | Nike       | 1            | 1              | NULL
+--   landmark | 黄山       | 1            | 1              | 安徽
+WITH found AS (
     SELECT
-        t.job_id,
-        t.sub_tag_name AS found_name,
-        if(
-            lower(t.main_tag_name) IN ('logo', 'brand', '标识', '品牌', '商标', '台标'), 'brand',
-            if(lower(t.main_tag_name) IN ('landmark', '地标'), 'landmark', NULL)
-        ) AS kind,
+        b.job_id,
+        'brand' AS kind,
+        b.brand AS found_name,
         NULL AS address
-    FROM video_tags AS t
-),
-
-entities AS (
+    FROM brands AS b
+    UNION ALL
+    SELECT
+        l.job_id,
+        'landmark' AS kind,
+        l.label AS found_name,
+        NULL AS address
+    FROM labels AS l
+    WHERE l.kind = 'tag' AND lower(l.label_group) IN ('landmark', '地标')
+    UNION ALL
     SELECT
         e.job_id,
-        coalesce(e.knowledge_brand_name, e.knowledge_name, nullif(e.label, '')) AS found_name,
-        CASE
-            WHEN
-                lower(e.label_level1) IN ('logo', 'brand', '标识', '品牌', '商标')
-                OR lower(e.label_level2) IN ('logo', 'brand', '标识', '品牌', '商标')
-                OR e.knowledge_brand_name IS NOT NULL
-                THEN 'brand'
-            WHEN
-                lower(e.label_level1) IN ('landmark', '地标')
-                OR lower(e.label_level2) IN ('landmark', '地标')
-                THEN 'landmark'
-        END AS kind,
+        'landmark' AS kind,
+        coalesce(e.knowledge_name, e.entity) AS found_name,
         e.knowledge_address AS address
-    FROM cpv_entities AS e
-),
-
-found AS (
-    SELECT * FROM tags
-    UNION ALL
-    SELECT * FROM entities
+    FROM entity_exposure AS e
+    WHERE
+        (
+            lower(e.label_level1) IN ('landmark', '地标')
+            OR lower(e.label_level2) IN ('landmark', '地标')
+        )
+        -- What has no name but its level is no landmark.
+        AND coalesce(e.knowledge_name, e.entity) NOT IN (
+            coalesce(e.label_level1, ''), coalesce(e.label_level2, '')
+        )
 )
 
 SELECT
@@ -45,8 +46,7 @@ SELECT
     f.found_name,
     count(DISTINCT f.job_id) AS videos_count,
     count(*) AS findings_count,
-    any_value(f.address) AS address
+    min(f.address) AS address
 FROM found AS f
-WHERE f.kind IS NOT NULL AND f.found_name <> ''
 GROUP BY f.kind, f.found_name
 ORDER BY f.kind ASC, videos_count DESC, findings_count DESC, f.found_name ASC

@@ -2,6 +2,10 @@
 -- Grain: one row per job and minute, the 20 busiest
 -- Reads: video_persons, video_person_occurrences, asr_segments
 -- Units: minute 0 is the first; seconds of speech that starts in the minute
+-- Sample answer:
+--   job_id | video_minute | people_count | people                 | speech_seconds
+--   show-1 | 0            | 3            | Li Na, 张伟, 未知人脸1 | 7.0
+--   show-2 | 0            | 2            | 张伟, 未知人脸1        | 0.0
 WITH on_screen AS (
     SELECT DISTINCT
         o.job_id,

@@ -3,6 +3,9 @@
 -- Reads: quarantine
 -- Units: counts
 -- Positions in the pointer are written as *, so that the same mistake is counted once.
+-- Sample answer:
+--   type | set_aside_from | reason | keyword | place | parts_count | jobs_count | example_message
+--   VideoLabel | video_tags | contract | type | /tags/*/subTagName | 1 | 1 | 7 is not of type 'string'
 SELECT
     q.type,
     coalesce(q.table_name, '(whole ' || q.scope || ')') AS set_aside_from,

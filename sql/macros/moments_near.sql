@@ -1,0 +1,151 @@
+-- Question: Where are two phrases said, shown or tagged close to each other?
+-- Grain: one row per pair of texts of a video, one with each phrase, that are close in time
+-- Reads: moments
+-- Units: seconds from the start of the video
+-- For what counts as a phrase and where it is looked for see moments; what has no time of its own,
+-- as summaries, takes no part. Texts that overlap or touch are 0 seconds apart, and a text with
+-- both phrases is a pair with itself. When the two phrases are the same, a text is no pair with
+-- itself, and two texts are one pair, the earlier first. A within_seconds that is NULL or negative
+-- counts as 0; times are compared to the microsecond. With the first text's time widened by
+-- within_seconds, two texts are close where one of them begins while the other lasts: those that do
+-- are counted out by their place in the order of starts, not searched for.
+-- Parameters:
+--   a: One phrase.
+--   b: The other.
+--   within_seconds [s]: Longest time between the end of one text and the start of the other;
+--       default 10.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   a_kind: Kind of the text with the first phrase, see moments.
+--   a_start_seconds [s]: Start of it, from the start of the video.
+--   a_end_seconds [s]: End of it.
+--   a_text: The text.
+--   b_kind: Kind of the text with the other phrase.
+--   b_start_seconds [s]: Start of it, from the start of the video.
+--   b_end_seconds [s]: End of it.
+--   b_text: The text.
+--   gap_seconds [s]: Time between the two; 0 where they overlap.
+CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- noqa: CP05
+    -- What a macro is given is no column.
+    -- noqa: disable=RF02,RF03
+    WITH found AS (
+        SELECT
+            'a' AS side,
+            m.*,
+            least(greatest(coalesce(within_seconds::DOUBLE, 0), 0), 2e12) AS widened_seconds
+        FROM moments(a) AS m
+        UNION ALL
+        SELECT
+            'b' AS side,
+            m.*,
+            0 AS widened_seconds
+        FROM moments(b) AS m
+    ),
+
+    -- Whole microseconds; what lies beyond 60,000 years is a mistake, and still a number.
+    timed AS (
+        SELECT
+            f.side,
+            f.job_id,
+            struct_pack(
+                start_seconds := f.start_seconds,
+                end_seconds := f.end_seconds,
+                kind := f.kind,
+                text := f.text,
+                table_name := f.table_name,
+                result_index := f.result_index,
+                row_key := f.row_key,
+                phrase := f.phrase
+            ) AS moment,
+            round(least(greatest(f.start_seconds, -2e12), 2e12) * 1e6)::BIGINT
+            - round(f.widened_seconds * 1e6)::BIGINT AS starts_at,
+            round(least(greatest(f.end_seconds, -2e12), 2e12) * 1e6)::BIGINT
+            + round(f.widened_seconds * 1e6)::BIGINT AS ends_at
+        FROM found AS f
+        WHERE f.end_seconds IS NOT NULL
+    ),
+
+    lasting AS (
+        SELECT
+            t.*,
+            t.ends_at - t.starts_at AS lasts
+        FROM timed AS t
+    ),
+
+    -- Of two that begin together, the first phrase's is taken to last while the other's begins.
+    numbered AS (
+        SELECT
+            l.*,
+            row_number() OVER (PARTITION BY l.job_id, l.side ORDER BY l.starts_at) AS place,
+            CASE
+                WHEN l.side = 'a'
+                    THEN
+                        count(*) FILTER (WHERE l.side = 'b') OVER (
+                            PARTITION BY l.job_id
+                            ORDER BY l.starts_at
+                            RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                        )
+                ELSE
+                    count(*) FILTER (WHERE l.side = 'a') OVER (
+                        PARTITION BY l.job_id
+                        ORDER BY l.starts_at
+                        RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+                    )
+            END AS others_before,
+            CASE
+                WHEN l.side = 'a'
+                    THEN
+                        count(*) FILTER (WHERE l.side = 'b') OVER (
+                            PARTITION BY l.job_id
+                            ORDER BY l.starts_at
+                            RANGE BETWEEN UNBOUNDED PRECEDING AND l.lasts FOLLOWING
+                        )
+                ELSE
+                    count(*) FILTER (WHERE l.side = 'a') OVER (
+                        PARTITION BY l.job_id
+                        ORDER BY l.starts_at
+                        RANGE BETWEEN UNBOUNDED PRECEDING AND l.lasts FOLLOWING
+                    )
+            END AS others_until
+        FROM lasting AS l
+    ),
+
+    begun AS (
+        SELECT
+            n.job_id,
+            n.side,
+            n.moment,
+            unnest(range(n.others_before + 1, n.others_until + 1)) AS other_place
+        FROM numbered AS n
+    ),
+
+    pairs AS (
+        SELECT
+            g.job_id,
+            CASE WHEN g.side = 'a' THEN g.moment ELSE o.moment END AS one,
+            CASE WHEN g.side = 'a' THEN o.moment ELSE g.moment END AS other
+        FROM begun AS g
+        INNER JOIN numbered AS o
+            ON g.job_id = o.job_id AND g.other_place = o.place AND g.side <> o.side
+    )
+
+    SELECT
+        p.job_id,
+        p.one.kind AS a_kind,
+        p.one.start_seconds AS a_start_seconds,
+        p.one.end_seconds AS a_end_seconds,
+        p.one.text AS a_text,
+        p.other.kind AS b_kind,
+        p.other.start_seconds AS b_start_seconds,
+        p.other.end_seconds AS b_end_seconds,
+        p.other.text AS b_text,
+        round(
+            greatest(
+                p.one.start_seconds - p.other.end_seconds,
+                p.other.start_seconds - p.one.end_seconds,
+                0
+            ),
+            6
+        ) AS gap_seconds
+    FROM pairs AS p
+    WHERE p.one.phrase <> p.other.phrase OR p.one < p.other;

@@ -1,0 +1,152 @@
+-- Question: When is each brand seen, and as what?
+-- Grain: one row per timed logo or entity of a brand, and per on-screen text and brand named in it
+-- Reads: brands, timeline, tag_aliases
+-- Units: seconds from the start of the video; score is a ratio
+-- Texts are searched for the names of all brands of the warehouse and for what their aliases take
+-- in, in either case. A name in Latin letters or digits is found as whole words: LG is not in
+-- "algorithm". A name of one character is not looked for; one inside a longer one counts for both.
+-- To look at the texts of all videos takes seconds: ask for one job_id, or for source <> 'text',
+-- which does without.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   brand: Name of the brand, see brands.
+--   source: logo (a tag), entity or text.
+--   label: What was observed, see labels; of a text, all of it.
+--   start_seconds [s]: Start of it, from the start of the video.
+--   end_seconds [s]: End of it; a text is a moment.
+--   score [ratio]: Confidence; NULL where there is none.
+--   table_name: Table of the row it comes from.
+--   result_index: Position of the result in the reply, from 0.
+--   row_key: The other keys of that row, as cognition explain takes them after job and result.
+CREATE OR REPLACE VIEW brand_moments AS
+WITH names AS (
+    SELECT
+        b.source_name AS spelling,
+        b.brand
+    FROM brands AS b
+    UNION
+    SELECT
+        b.brand AS spelling,
+        b.brand
+    FROM brands AS b
+    UNION
+    SELECT
+        a.name AS spelling,
+        b.brand
+    FROM tag_aliases AS a
+    INNER JOIN brands AS b ON a.label = b.brand
+    WHERE a.kind IN ('', 'tag', 'entity')
+),
+
+spellings AS (
+    SELECT DISTINCT
+        n.brand,
+        lower(trim(n.spelling)) AS spelling
+    FROM names AS n
+    WHERE length(trim(n.spelling)) >= 2
+),
+
+-- A text is looked up by its words and characters, a name by its longest Latin word, or where it
+-- has none by its first character: most texts meet no name, however many names there are.
+sought AS (
+    SELECT
+        s.brand,
+        s.spelling,
+        coalesce(
+            nullif(
+                list_max(
+                    list_transform(
+                        string_split(regexp_replace(s.spelling, '[^\p{Latin}0-9]+', ' ', 'g'), ' '),
+                        LAMBDA w: row(length(w), w)  -- noqa: RF03
+                    )
+                )[2],
+                ''
+            ),
+            left(s.spelling, 1)
+        ) AS token
+    FROM spellings AS s
+),
+
+-- What stands on many frames is searched once.
+texts AS (
+    SELECT DISTINCT
+        t.job_id,
+        t.label
+    FROM timeline AS t
+    WHERE t.table_name = 'ocr_texts'
+),
+
+tokens AS (
+    SELECT
+        t.job_id,
+        t.label,
+        unnest(
+            list_concat(
+                string_split(regexp_replace(lower(t.label), '[^\p{Latin}0-9]+', ' ', 'g'), ' '),
+                string_split(lower(t.label), '')
+            )
+        ) AS token
+    FROM texts AS t
+),
+
+-- By itself, so that the few texts that have a name are looked at closely, and no others.
+candidates AS MATERIALIZED (
+    SELECT DISTINCT
+        t.job_id,
+        t.label,
+        lower(t.label) AS lower_label,
+        n.brand,
+        n.spelling
+    FROM tokens AS t
+    INNER JOIN sought AS n ON t.token = n.token
+    WHERE contains(lower(t.label), n.spelling)
+),
+
+-- Spaces around each Latin word, in text and name, make a match one of whole words.
+named AS (
+    SELECT DISTINCT
+        c.job_id,
+        c.label,
+        c.brand
+    FROM candidates AS c
+    WHERE
+        contains(
+            regexp_replace(c.lower_label, '\s*([\p{Latin}0-9]+)\s*', ' \1 ', 'g'),
+            regexp_replace(c.spelling, '\s*([\p{Latin}0-9]+)\s*', ' \1 ', 'g')
+        )
+)
+
+SELECT
+    t.job_id,
+    b.brand,
+    b.source,
+    t.label,
+    t.start_seconds,
+    t.end_seconds,
+    t.score,
+    t.table_name,
+    t.result_index,
+    t.row_key
+FROM timeline AS t
+INNER JOIN brands AS b
+    ON
+        t.job_id = b.job_id
+        AND t.result_index = b.result_index
+        AND t.thing_index = b.thing_index
+        AND CASE WHEN t.kind = 'tag' THEN 'logo' ELSE 'entity' END = b.source
+WHERE t.table_name IN ('video_tag_occurrences', 'cpv_entity_details')
+UNION ALL
+SELECT
+    t.job_id,
+    n.brand,
+    'text' AS source,
+    t.label,
+    t.start_seconds,
+    t.end_seconds,
+    t.score,
+    t.table_name,
+    t.result_index,
+    t.row_key
+FROM timeline AS t
+INNER JOIN named AS n ON t.job_id = n.job_id AND t.label = n.label
+WHERE t.table_name = 'ocr_texts';

@@ -1,0 +1,48 @@
+-- Question: Which tags and entities are brands, and under which name?
+-- Grain: one row per tag or entity of a result that is a brand
+-- Reads: labels, cpv_entities, tag_aliases
+-- Units: none
+-- A brand is a tag or entity one of whose levels is called logo, brand, 标识, 品牌, 商标 or 台标,
+-- and any entity whose knowledge names a brand: that name, else its own. What has no name but its
+-- level is none. Names that differ, in case too, are one brand when tag_aliases says so; the brand
+-- of an entity goes by the aliases of entities.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   source: logo (a tag) or entity.
+--   brand: Its name: that of tag_aliases, else source_name.
+--   source_name: Name the service wrote.
+--   table_name: Table it comes from.
+--   result_index: Position of the result in the reply, from 0.
+--   thing_index: Last key of its row in that table.
+CREATE OR REPLACE VIEW brands AS
+SELECT
+    l.job_id,
+    CASE WHEN l.kind = 'tag' THEN 'logo' ELSE 'entity' END AS source,
+    coalesce(own.label, every.label, nullif(e.knowledge_brand_name, ''), l.label) AS brand,
+    coalesce(nullif(e.knowledge_brand_name, ''), l.source_label) AS source_name,
+    l.table_name,
+    l.result_index,
+    l.thing_index
+FROM labels AS l
+LEFT JOIN cpv_entities AS e
+    ON
+        l.table_name = 'cpv_entities'
+        AND l.job_id = e.job_id
+        AND l.result_index = e.result_index
+        AND l.thing_index = e.entity_index
+-- The brand an entity's knowledge names is no label, so labels has not looked for its alias.
+LEFT JOIN tag_aliases AS own
+    ON own.kind = 'entity' AND own.name = nullif(e.knowledge_brand_name, '')
+LEFT JOIN tag_aliases AS every
+    ON every.kind = '' AND every.name = nullif(e.knowledge_brand_name, '')
+WHERE
+    l.table_name IN ('video_tags', 'cpv_entities')
+    AND (
+        e.knowledge_brand_name <> ''
+        OR (
+            regexp_matches(
+                lower(l.label_group), '(^|/)(logo|brand|标识|品牌|商标|台标)(/|$)'
+            )
+            AND NOT list_contains(string_split(l.label_group, '/'), l.source_label)
+        )
+    );

@@ -1,0 +1,56 @@
+-- Question: How long is each tag seen in each video?
+-- Grain: one row per job, main tag and tag of VideoLabel
+-- Reads: appearances, labels
+-- Units: seconds from the start of the video
+-- Overlapping occurrences count once. A tag without any occurrence that has a time is seen for 0
+-- seconds. A tag of one name under two main tags is two.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   main_tag: Main tag; NULL where the service gives none.
+--   tag: Name, see labels; the main tag where there is no other.
+--   occurrences_count: Timed occurrences in the source.
+--   appearances_count: Stretches they make, without a gap in between.
+--   on_screen_seconds [s]: Time it is seen.
+--   first_seconds [s]: Start of the first occurrence.
+--   last_seconds [s]: End of the last one.
+CREATE OR REPLACE VIEW tag_screen_time AS
+WITH tags AS (
+    SELECT DISTINCT
+        l.job_id,
+        l.label_group,
+        l.label
+    FROM labels AS l
+    WHERE l.table_name = 'video_tags' AND l.label IS NOT NULL
+),
+
+seen AS (
+    SELECT
+        a.job_id,
+        a.label_group,
+        a.label,
+        sum(a.occurrences_count)::BIGINT AS occurrences_count,
+        count(*) AS appearances_count,
+        -- A sum of binary fractions depends on their order; microseconds do not.
+        round(sum(a.end_seconds - a.start_seconds), 6) AS on_screen_seconds,
+        min(a.start_seconds) AS first_seconds,
+        max(a.end_seconds) AS last_seconds
+    FROM appearances() AS a
+    WHERE a.kind = 'tag'
+    GROUP BY a.job_id, a.label_group, a.label
+)
+
+SELECT
+    t.job_id,
+    t.label_group AS main_tag,
+    t.label AS tag,
+    coalesce(s.occurrences_count, 0) AS occurrences_count,
+    coalesce(s.appearances_count, 0) AS appearances_count,
+    coalesce(s.on_screen_seconds, 0) AS on_screen_seconds,
+    s.first_seconds,
+    s.last_seconds
+FROM tags AS t
+LEFT JOIN seen AS s
+    ON
+        t.job_id = s.job_id
+        AND t.label = s.label
+        AND t.label_group IS NOT DISTINCT FROM s.label_group;

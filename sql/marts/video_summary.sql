@@ -1,0 +1,238 @@
+-- Question: What is each video about, in one row, and what does it cost?
+-- Grain: one row per job, those without results too
+-- Reads: jobs, meta_titles, video_durations, person_screen_time, tag_screen_time, labels,
+--     transcript, nlp_chapters, ocr_texts, nlp_audio, subtitle_lines, nlp_summaries, results,
+--     quarantine, usages
+-- Units: seconds; bytes
+-- Counts are 0 where nothing was found, and where nothing was looked for: result_types tells what
+-- was. Lists are texts with commas between the names, a name with a comma included.
+-- Columns:
+--   job_id: Id of the job, as given to the service.
+--   title: Title of the video; NULL where no result tells it.
+--   state: What became of the job, see jobs.
+--   queried_at: When the reply was received, UTC.
+--   duration_seconds [s]: Length of the video, as far as its results tell; see video_durations.
+--   duration_source: audio (as the service says) or last_observation (a lower bound).
+--   persons_count: Different people with a name.
+--   unknown_faces_count: Faces without one.
+--   persons: Names of the people, those longest on screen first.
+--   tags_count: Different tags.
+--   top_tags: The five tags that are longest on screen.
+--   entities_count: Different entities.
+--   top_entities: The five entities with the largest share of the video.
+--   sentences_count: Sentences of NLP; without any, those of ASR.
+--   words_count: Words of these sentences; ASR does not part them, so 0 where there is no NLP.
+--   chapters_count: Chapters of NLP.
+--   on_screen_texts_count: Lines of text in the sampled frames; one that stays counts in each.
+--   languages: Languages of the speech and of subtitles, as the service writes them.
+--   summary: Summary of the whole text, the plain part of it.
+--   result_types: Types of the results.
+--   results_count: Results in the reply; NULL where it has no place for them.
+--   quarantined_count: Parts of the reply in quarantine.
+--   unmapped_count: Keys of the results that no schema names.
+--   data_bytes [bytes]: Size of the Data of the results.
+--   rows_count: Rows loaded from the results, over all tables.
+--   usages: Kinds of usage the job was charged for, each with its quota; NULL where none is told.
+CREATE OR REPLACE VIEW video_summary AS
+WITH titles AS (
+    SELECT
+        m.job_id,
+        arg_min(m.title, m.result_index) AS title
+    FROM meta_titles AS m
+    WHERE m.title <> ''
+    GROUP BY m.job_id
+),
+
+people AS (
+    SELECT
+        p.job_id,
+        count(*) FILTER (WHERE NOT p.is_unknown) AS persons_count,
+        count(*) FILTER (WHERE p.is_unknown) AS unknown_faces_count,
+        string_agg(p.person, ', ' ORDER BY p.on_screen_seconds DESC, p.person ASC)
+        FILTER (WHERE NOT p.is_unknown) AS persons
+    FROM person_screen_time AS p
+    GROUP BY p.job_id
+),
+
+tag_seconds AS (
+    SELECT
+        t.job_id,
+        t.tag,
+        -- A tag may lie under two main tags; its seconds are not added, as they may overlap.
+        max(t.on_screen_seconds) AS on_screen_seconds
+    FROM tag_screen_time AS t
+    GROUP BY t.job_id, t.tag
+),
+
+tags AS (
+    SELECT
+        t.job_id,
+        count(*) AS tags_count,
+        array_to_string(
+            list_slice(list(t.tag ORDER BY t.on_screen_seconds DESC, t.tag ASC), 1, 5), ', '
+        ) AS top_tags
+    FROM tag_seconds AS t
+    GROUP BY t.job_id
+),
+
+entity_shares AS (
+    SELECT
+        l.job_id,
+        l.label AS entity,
+        max(l.appearance_ratio) AS appearance_ratio
+    FROM labels AS l
+    WHERE l.kind = 'entity' AND l.label IS NOT NULL
+    GROUP BY l.job_id, l.label
+),
+
+entities AS (
+    SELECT
+        e.job_id,
+        count(*) AS entities_count,
+        array_to_string(
+            list_slice(
+                list(e.entity ORDER BY e.appearance_ratio DESC NULLS LAST, e.entity ASC), 1, 5
+            ),
+            ', '
+        ) AS top_entities
+    FROM entity_shares AS e
+    GROUP BY e.job_id
+),
+
+speech AS (
+    SELECT
+        s.job_id,
+        count(*) FILTER (WHERE s.source = 'NLP') AS nlp_count,
+        count(*) FILTER (WHERE s.source = 'ASR') AS asr_count,
+        sum(s.words_count)::BIGINT AS words_count
+    FROM transcript AS s
+    GROUP BY s.job_id
+),
+
+parts AS (
+    SELECT
+        c.job_id,
+        count(*) AS chapters_count
+    FROM nlp_chapters AS c
+    GROUP BY c.job_id
+),
+
+texts AS (
+    SELECT
+        o.job_id,
+        count(*) AS on_screen_texts_count
+    FROM ocr_texts AS o
+    WHERE o.content <> ''
+    GROUP BY o.job_id
+),
+
+spoken AS (
+    SELECT
+        a.job_id,
+        a.language
+    FROM nlp_audio AS a
+    WHERE a.language <> ''
+    UNION
+    SELECT
+        s.job_id,
+        s.language
+    FROM subtitle_lines AS s
+    -- A file of all languages tells of none.
+    WHERE s.language <> 'all'
+),
+
+languages AS (
+    SELECT
+        s.job_id,
+        string_agg(s.language, ', ' ORDER BY s.language) AS languages
+    FROM spoken AS s
+    GROUP BY s.job_id
+),
+
+plain AS (
+    SELECT
+        n.job_id,
+        n.result_index,
+        regexp_replace(split_part(n.paragraph_summary, '@#', 1), '^\s+|\s+$', '', 'g') AS summary
+    FROM nlp_summaries AS n
+),
+
+summaries AS (
+    SELECT
+        p.job_id,
+        arg_min(p.summary, p.result_index) AS summary
+    FROM plain AS p
+    WHERE p.summary <> ''
+    GROUP BY p.job_id
+),
+
+loads AS (
+    SELECT
+        r.job_id,
+        string_agg(DISTINCT r.type, ', ' ORDER BY r.type) AS result_types,
+        sum(r.unmapped_count)::BIGINT AS unmapped_count,
+        sum(r.data_bytes)::BIGINT AS data_bytes,
+        sum(r.rows_count)::BIGINT AS rows_count
+    FROM results AS r
+    GROUP BY r.job_id
+),
+
+set_aside AS (
+    SELECT
+        q.job_id,
+        count(*) AS quarantined_count
+    FROM quarantine AS q
+    GROUP BY q.job_id
+),
+
+charges AS (
+    SELECT
+        u.job_id,
+        string_agg(
+            nullif(concat_ws(' ', u.usage_type, u.quota), ''), ', ' ORDER BY u.usage_index
+        ) AS usages
+    FROM usages AS u
+    GROUP BY u.job_id
+)
+
+SELECT
+    j.job_id,
+    t.title,
+    j.state,
+    j.queried_at,
+    d.duration_seconds,
+    d.duration_source,
+    coalesce(p.persons_count, 0) AS persons_count,
+    coalesce(p.unknown_faces_count, 0) AS unknown_faces_count,
+    p.persons,
+    coalesce(g.tags_count, 0) AS tags_count,
+    g.top_tags,
+    coalesce(e.entities_count, 0) AS entities_count,
+    e.top_entities,
+    coalesce(nullif(s.nlp_count, 0), s.asr_count, 0) AS sentences_count,
+    coalesce(s.words_count, 0) AS words_count,
+    coalesce(c.chapters_count, 0) AS chapters_count,
+    coalesce(o.on_screen_texts_count, 0) AS on_screen_texts_count,
+    l.languages,
+    m.summary,
+    r.result_types,
+    j.results_count,
+    coalesce(q.quarantined_count, 0) AS quarantined_count,
+    coalesce(r.unmapped_count, 0) AS unmapped_count,
+    coalesce(r.data_bytes, 0) AS data_bytes,
+    coalesce(r.rows_count, 0) AS rows_count,
+    u.usages
+FROM jobs AS j
+LEFT JOIN titles AS t ON j.job_id = t.job_id
+LEFT JOIN video_durations AS d ON j.job_id = d.job_id
+LEFT JOIN people AS p ON j.job_id = p.job_id
+LEFT JOIN tags AS g ON j.job_id = g.job_id
+LEFT JOIN entities AS e ON j.job_id = e.job_id
+LEFT JOIN speech AS s ON j.job_id = s.job_id
+LEFT JOIN parts AS c ON j.job_id = c.job_id
+LEFT JOIN texts AS o ON j.job_id = o.job_id
+LEFT JOIN languages AS l ON j.job_id = l.job_id
+LEFT JOIN summaries AS m ON j.job_id = m.job_id
+LEFT JOIN loads AS r ON j.job_id = r.job_id
+LEFT JOIN set_aside AS q ON j.job_id = q.job_id
+LEFT JOIN charges AS u ON j.job_id = u.job_id;

@@ -1,0 +1,31 @@
+-- Question: Who or what stays in the picture longest without a break?
+-- Grain: one row per segment of a person, tag, entity or brand, the 20 longest of all videos
+-- Reads: appearances
+-- Units: seconds; times as h:mm:ss from the start of the video
+-- A break of up to a second is a blink, or a cut to somebody else and back.
+WITH segments AS (
+    SELECT
+        a.job_id,
+        a.kind,
+        a.label,
+        floor(a.start_seconds)::BIGINT AS start_second,
+        round(a.end_seconds - a.start_seconds, 3) AS length_seconds,
+        a.occurrences_count
+    FROM appearances(1) AS a
+    WHERE a.kind IN ('person', 'unknown_face', 'tag', 'entity', 'brand')
+)
+
+SELECT
+    s.kind,
+    s.label,
+    s.job_id,
+    printf(
+        '%d:%02d:%02d',
+        s.start_second // 3600, s.start_second // 60 % 60, s.start_second % 60
+    ) AS starts_at,
+    s.length_seconds,
+    s.occurrences_count
+FROM segments AS s
+ORDER BY
+    s.length_seconds DESC, s.kind ASC, s.label ASC, s.job_id ASC, s.start_second ASC
+LIMIT 20

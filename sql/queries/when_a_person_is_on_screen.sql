@@ -1,0 +1,34 @@
+-- Question: From when to when is $person on screen?
+-- Grain: one row per job and segment; gaps of up to two seconds do not part segments
+-- Reads: appearances
+-- Units: seconds; times as h:mm:ss from the start of the video
+-- An edit list: what a cutter needs to find the person again.
+-- Sample parameters: person = 张伟
+WITH seen AS (
+    SELECT
+        a.job_id,
+        a.segment_index,
+        floor(a.start_seconds)::BIGINT AS start_second,
+        ceil(a.end_seconds)::BIGINT AS end_second,
+        round(a.end_seconds - a.start_seconds, 3) AS length_seconds,
+        a.occurrences_count,
+        a.best_score
+    FROM appearances(2) AS a
+    WHERE a.kind IN ('person', 'unknown_face') AND lower(a.label) = lower($person)
+)
+
+SELECT
+    s.job_id,
+    printf(
+        '%d:%02d:%02d',
+        s.start_second // 3600, s.start_second // 60 % 60, s.start_second % 60
+    ) AS starts_at,
+    printf(
+        '%d:%02d:%02d',
+        s.end_second // 3600, s.end_second // 60 % 60, s.end_second % 60
+    ) AS ends_at,
+    s.length_seconds,
+    s.occurrences_count,
+    s.best_score
+FROM seen AS s
+ORDER BY s.job_id, s.start_second, s.segment_index

@@ -1,0 +1,2 @@
+SELECT * FROM moments('tea')
+WHERE job_id = 'job-a'

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import orjson
 
-HOME = Path("bench-home")
+HOME = Path("bench-home/flatten")
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def _prepare(count: int) -> int:
     from transforms.source import Reply  # noqa: PLC0415
 
     now, size, replies = datetime(2026, 1, 1, tzinfo=UTC), 0, []
-    HOME.mkdir()
+    HOME.mkdir(parents=True)
     with (HOME / "blobs.jsonl").open("wb") as file:
         for job_id, results in jobs(count):
             for place, (kind, data) in enumerate(results):

@@ -18,6 +18,9 @@ of jobs than `COGNITION_MAX_QUARANTINE_SHARE` is in quarantine. `COGNITION_NOTIF
 connection that is told. Each run of `ingest_cognition_jobs` wakes this one again as long as the
 warehouse is behind the lake.
 
+**When a version is held.** After `cognition rollback` all tasks go on and succeed, and `publish`
+says that it left the held version in place, until `cognition rollback --release`.
+
 **What it tells.** A line in the log of each task; an event of `cognition_warehouse` with version,
 rows, quarantine and lag; metrics `cognition.*` and OpenLineage events where Airflow sends them.
 

@@ -17,6 +17,7 @@ from subtitle_server import loopback, sends, serving
 from sandbox.demo.airflow_home import ROOT
 from transforms import pipeline
 from transforms.airflow_provider.pools import POOLS
+from transforms.aliases import TAGS
 from transforms.errors import (
     ConfigurationError,
     ConservationError,
@@ -298,6 +299,17 @@ def test_lake_is_announced_until_the_warehouse_holds_it(
     told = {name: extra[name] for name in ("waiting_batches", "pending", "queried", "flattened")}
     assert told == {"waiting_batches": 1, "pending": 0, "queried": {}, "flattened": {}}
     assert extra["rows"]["jobs"] == 4
+
+
+def test_a_changed_alias_alone_is_announced(dagbag: DagBag, make_flow: MakeFlow) -> None:
+    """A run without new replies wakes the loader for aliases that are not published yet."""
+    flow = make_flow(jobs=1, clean=True)
+    pipeline.run(flow.settings, flow.source)
+    pipeline.set_alias(flow.settings, TAGS, "", "Automobile", "Car")
+    states = run(dagbag, INGEST)
+    assert (states["flatten"], states["publish_lake"]) == ("skipped", "success")
+    pipeline.load(flow.settings)
+    assert run(dagbag, INGEST)["publish_lake"] == "skipped"
 
 
 def test_subtitle_files_are_archived_on_request(

@@ -39,6 +39,7 @@ from transforms.reports import (
 from transforms.settings import Settings
 from transforms.warehouse.checks import CheckReport
 from transforms.warehouse.prune import PruneReport
+from transforms.warehouse.publish import PublishReport
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -681,6 +682,22 @@ LINES: list[tuple[str, object, str]] = [
         "Nothing changed; published stays version v1, 1.5 kB.",
     ),
     (
+        "publish",
+        PublishReport(
+            "w",
+            "v1",
+            changed=False,
+            bytes=1_500,
+            held=True,
+            held_at="2026-01-02T03:04:05Z",
+            held_reason="wrong",
+        ),
+        (
+            "The build was not published, for a rollback holds version v1, 1.5 kB. Held since "
+            "2026-01-02T03:04:05Z (wrong): `cognition rollback --release` ends it."
+        ),
+    ),
+    (
         "ledger",
         {"typed": 1, "pending": 1, "asked": 1},
         "1 pending job, 1 of them asked for now; 1 new id in the form.",
@@ -786,7 +803,8 @@ def test_each_task_of_the_load_says_a_line(loaded: Loaded) -> None:
     """Load, check and publish each log what they did."""
     load, check, publish = loaded.lines
     assert load.startswith("Loaded 1 batch, replaced 0, removed 0, left 0; the build holds ")
-    assert check.endswith(" checks passed; warnings: none.")
+    stale = 'freshness (1 row, such as {"newest_reply_at":"2026-01-15 12:00:00"'
+    assert f" checks passed; warnings: {stale}" in check
     assert publish.startswith("Published version warehouse-")
 
 

@@ -1,7 +1,7 @@
 """Queries say in their header what they answer on a small lake, as worked out by hand.
 
 The lake is `tests/sample_lake/<table>.csv`: two shows, a talk, a job that failed and one the
-service does not know. A header has `-- Sample parameters: name = value` for each `$name` and
+service does not know. A header has `-- Sample parameters: name = value, ...` if it has any `$name`, and
 `-- Sample answer:` with a line of column names and a line a row, cells between bars.
 """
 
@@ -31,8 +31,8 @@ def sample() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _parameters(header: dict[str, list[str]]) -> dict[str, str]:
-    lines = header.get("Sample parameters", [])
-    return dict(re.split(r"\s*=\s*", line.strip(), maxsplit=1) for line in lines)  # type: ignore[arg-type]
+    given = ", ".join(header.get("Sample parameters", []))
+    return dict(re.findall(r"(\w+) = ([^,]+)", given))
 
 
 def _lines(connection: duckdb.DuckDBPyConnection, sql: str, bound: dict[str, str]) -> list[str]:

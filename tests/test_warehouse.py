@@ -29,10 +29,11 @@ from warehouse_lake import (
     speech_job,
 )
 
-from transforms import lake
+from transforms import lake, pipeline
 from transforms.contract import Contracts, load_contracts
 from transforms.errors import ConfigurationError, LakeFormatError
 from transforms.layout import Column, Table
+from transforms.settings import Settings
 from transforms.storage import Storage
 from transforms.warehouse import (
     BatchChangedError,
@@ -45,7 +46,14 @@ from transforms.warehouse import (
 from transforms.warehouse import insert as inserting
 from transforms.warehouse import load as loading
 from transforms.warehouse.build import BUILD
-from transforms.warehouse.duck import QueryError, WarehouseLockedError, connect, fetch, wal_of
+from transforms.warehouse.duck import (
+    Limits,
+    QueryError,
+    WarehouseLockedError,
+    connect,
+    fetch,
+    wal_of,
+)
 from transforms.warehouse.views import read_views
 
 HELLO = (0.0, 1.5, "hello")
@@ -741,6 +749,22 @@ def test_published_batches_are_named_with_their_content(published: Path) -> None
     known = published_batches(published)
     assert known == dict(ask_build(published, "SELECT batch_id, commit_id FROM batches"))
     assert list(known) == ["b1"]
+
+
+def test_memory_is_what_the_settings_say(published: Path) -> None:
+    """DuckDB takes no more memory than it is given, by default 3 GiB."""
+    ask = "SELECT current_setting('memory_limit') AS memory"
+    assert query_published(published, ask).to_pylist() == [{"memory": "3.0 GiB"}]
+    settings = Settings(warehouse=published, memory_bytes=512 * 1024**2)
+    assert pipeline.query(settings, ask).to_pylist() == [{"memory": "512.0 MiB"}]
+
+
+def test_what_needs_more_memory_works_on_disk(published: Path) -> None:
+    """A sealed question larger than its memory is answered, and leaves no file behind."""
+    sql = "SELECT count(*) AS n FROM (SELECT DISTINCT i FROM range(3_000_000) AS t (i))"
+    small = query_published(published, sql, limits=Limits(memory_bytes=48 * 1024**2))
+    assert small.to_pylist() == [{"n": 3_000_000}]
+    assert not list(published.glob("*.tmp"))
 
 
 def test_before_the_first_publish_the_remedy_is_named(tmp_path: Path) -> None:

@@ -64,6 +64,6 @@ def span(seconds: float) -> str:
 
 
 def _plural(thing: str) -> str:
-    if thing.endswith("ch"):
+    if thing.endswith(("ch", "s")):
         return f"{thing}es"
     return re.sub(r"(?<=[^aeiou])y$", "ie", thing) + "s"

@@ -15,6 +15,16 @@
 --   result_index: Position of the result in the reply, from 0.
 --   thing_index: Last key of its row in that table.
 CREATE OR REPLACE VIEW brands AS
+WITH seen AS (
+    -- Columns to join by: beside a constant in an outer join, DuckDB 2.0.0 forgets a LIMIT.
+    SELECT
+        a.*,
+        'cpv_entities' AS entities_table,
+        'entity' AS entity_kind,
+        '' AS any_kind
+    FROM labels AS a
+)
+
 SELECT
     l.job_id,
     CASE WHEN l.kind = 'tag' THEN 'logo' ELSE 'entity' END AS source,
@@ -23,18 +33,18 @@ SELECT
     l.table_name,
     l.result_index,
     l.thing_index
-FROM labels AS l
+FROM seen AS l
 LEFT JOIN cpv_entities AS e
     ON
-        l.table_name = 'cpv_entities'
+        l.table_name = l.entities_table
         AND l.job_id = e.job_id
         AND l.result_index = e.result_index
         AND l.thing_index = e.entity_index
 -- The brand an entity's knowledge names is no label, so labels has not looked for its alias.
 LEFT JOIN tag_aliases AS own
-    ON own.kind = 'entity' AND own.name = nullif(e.knowledge_brand_name, '')
+    ON l.entity_kind = own.kind AND own.name = nullif(e.knowledge_brand_name, '')
 LEFT JOIN tag_aliases AS every
-    ON every.kind = '' AND every.name = nullif(e.knowledge_brand_name, '')
+    ON l.any_kind = every.kind AND every.name = nullif(e.knowledge_brand_name, '')
 WHERE
     l.table_name IN ('video_tags', 'cpv_entities')
     AND (

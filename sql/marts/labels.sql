@@ -18,7 +18,15 @@
 --   result_index: Position of the result in the reply, from 0.
 --   thing_index: Last key of its row in that table.
 CREATE OR REPLACE VIEW labels AS
-WITH tags AS (
+WITH people AS (
+    -- A column to join by: beside a constant in an outer join, DuckDB 2.0.0 forgets a LIMIT.
+    SELECT
+        v.*,
+        '' AS any_job
+    FROM video_persons AS v
+),
+
+found AS (
     SELECT
         t.job_id,
         t.result_index,
@@ -89,6 +97,13 @@ WITH tags AS (
         f.details_count AS occurrences_count,
         'cpv_free_tags' AS table_name
     FROM cpv_free_tags AS f
+),
+
+tags AS (
+    SELECT
+        f.*,
+        '' AS any_kind
+    FROM found AS f
 )
 
 SELECT
@@ -106,11 +121,14 @@ SELECT
     'video_persons' AS table_name,
     p.result_index,
     p.person_index AS thing_index
-FROM video_persons AS p
+FROM people AS p
 LEFT JOIN face_aliases AS own ON p.job_id = own.job_id AND p.name = own.name
 -- What is called the same in every video is no one person where the service made up the name.
 LEFT JOIN face_aliases AS every
-    ON p.name = every.name AND every.job_id = '' AND coalesce(p.category, '') <> 'unknown'
+    ON
+        p.name = every.name
+        AND p.any_job = every.job_id
+        AND coalesce(p.category, '') <> 'unknown'
 UNION ALL
 SELECT
     t.job_id,
@@ -125,4 +143,4 @@ SELECT
     t.thing_index
 FROM tags AS t
 LEFT JOIN tag_aliases AS own ON t.kind = own.kind AND t.source_label = own.name
-LEFT JOIN tag_aliases AS every ON t.source_label = every.name AND every.kind = '';
+LEFT JOIN tag_aliases AS every ON t.source_label = every.name AND t.any_kind = every.kind;

@@ -4,6 +4,9 @@
 -- Units: seconds; times as h:mm:ss from the start of the video
 -- The brand may be a logo, an entity or text on screen; of several, the nearest is told.
 -- Sample parameters: brand = nike, word = mountain
+-- Sample answer:
+--   job_id | said_at | said                          | shown    | shown_as       | apart_seconds
+--   show-1 | 0:00:12 | Welcome to Huangshan Mountain | NIKE AIR | on_screen_text | 0.0
 WITH pairs AS (
     SELECT
         n.job_id,

@@ -6,13 +6,18 @@
 -- last two as the opposite corner, or as width and height. Speed is that of the first corner, which
 -- is the same in both, since the box before in the same appearance.
 -- Sample parameters: entity = 黄山
+-- Sample answer:
+--   job_id | at_seconds | centre_x_of_corners | centre_y_of_corners | centre_x_of_sizes | centre_y_of_sizes | pixels_per_second | score
+--   show-1 | 2.0        | 60.0                | 120.0               | 65.0              | 130.0             | NULL              | 0.9
+--   show-1 | 3.0        | 90.0                | 160.0               | 110.0             | 190.0             | 50.0              | 0.92
+--   show-1 | 5.0        | 90.0                | 160.0               | 110.0             | 190.0             | 0.0               | 0.88
 WITH boxes AS (
     SELECT
         t.*,
-        lag(struct_pack(x := t.bbox_1, y := t.bbox_2, at_seconds := t.at_seconds)) OVER (
+        lag(struct_pack(x_px := t.bbox_1, y_px := t.bbox_2, at_seconds := t.at_seconds)) OVER (
             PARTITION BY t.job_id, t.result_index, t.entity_index, t.detail_index
             ORDER BY t.at_seconds, t.track_index
-        ) AS before
+        ) AS previous_box
     FROM track($entity) AS t
     WHERE t.at_seconds IS NOT NULL
 )
@@ -25,8 +30,8 @@ SELECT
     b.bbox_1 + b.bbox_3 / 2 AS centre_x_of_sizes,
     b.bbox_2 + b.bbox_4 / 2 AS centre_y_of_sizes,
     round(
-        sqrt((b.bbox_1 - b.before.x) ** 2 + (b.bbox_2 - b.before.y) ** 2)
-        / nullif(b.at_seconds - b.before.at_seconds, 0),
+        sqrt((b.bbox_1 - b.previous_box.x_px) ** 2 + (b.bbox_2 - b.previous_box.y_px) ** 2)
+        / nullif(b.at_seconds - b.previous_box.at_seconds, 0),
         1
     ) AS pixels_per_second,
     b.score

@@ -2,6 +2,10 @@
 -- Grain: one row per spoken sentence with $phrase that has it on screen within 10 seconds
 -- Reads: asr_segments, ocr_frames, ocr_texts
 -- Units: seconds; times as h:mm:ss from the start of the video
+-- Sample parameters: phrase = 黄山
+-- Sample answer:
+--   job_id | said_at | said         | shown      | apart_seconds
+--   show-1 | 0:00:03 | 欢迎来到黄山 | 黄山风景区 | 0.0
 WITH spoken AS (
     SELECT
         s.job_id,

@@ -4,6 +4,11 @@
 -- Units: seconds; times as h:mm:ss from the start of the video
 -- An edit list: what a cutter needs to find the person again.
 -- Sample parameters: person = 张伟
+-- Sample answer:
+--   job_id | starts_at | ends_at | length_seconds | occurrences_count | best_score
+--   show-1 | 0:00:00   | 0:00:12 | 12.0           | 2                 | 0.97
+--   show-1 | 0:00:20   | 0:00:25 | 5.0            | 1                 | 0.9
+--   show-2 | 0:00:00   | 0:00:03 | 2.5            | 1                 | 0.91
 WITH seen AS (
     SELECT
         a.job_id,

@@ -4,6 +4,14 @@
 -- Units: times as h:mm:ss from the start of the video; score is a ratio
 -- Summaries have no time of their own: they come last in their video.
 -- Sample parameters: phrase = 黄山
+-- Sample answer:
+--   job_id | starts_at | kind           | text         | score
+--   show-1 | 0:00:02   | entity         | 黄山         | 0.9
+--   show-1 | 0:00:03   | sentence       | 欢迎来到黄山 | NULL
+--   show-1 | 0:00:04   | on_screen_text | 黄山风景区   | 0.95
+--   show-1 | 0:00:14   | entity         | 黄山         | 0.8
+--   show-1 | 0:00:21   | sentence       | 黄山再见     | NULL
+--   show-2 | 0:00:03   | subtitle       | 我们在黄山   | NULL
 WITH found AS (
     SELECT
         m.*,

@@ -3,6 +3,9 @@
 -- Reads: co_appearances
 -- Units: seconds
 -- A face without a name is known in its own video only: name it in face_aliases to count it here.
+-- Sample answer:
+--   first_person | second_person | videos_count | meetings_count | together_seconds | longest_in_job_id
+--   Li Na        | 张伟          | 1            | 1              | 2.0              | show-1
 SELECT
     c.first_person,
     c.second_person,

@@ -3,6 +3,10 @@
 -- Reads: transcript
 -- Units: seconds of their sentences; words per minute of them; speaking_share is a ratio
 -- Words are as the service parts them; in Chinese they have one character or several.
+-- Sample answer:
+--   job_id | speaker   | sentences_count | words_count | speaking_seconds | words_per_minute | speaking_share
+--   talk-1 | Speaker 1 | 2               | 8           | 4.0              | 120.0            | 0.667
+--   talk-1 | Speaker 2 | 1               | 2           | 2.0              | 60.0             | 0.333
 WITH spoken AS (
     SELECT
         t.job_id,

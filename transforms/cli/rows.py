@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -111,19 +112,25 @@ def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    try:
-        values: list[Any] = column.to_pylist()
-    except (ValueError, OverflowError):  # a date before Christ, nanoseconds: Python has none
-        values = [_value(scalar) for chunk in column.chunks for scalar in chunk]
-    return values
+    if not _has_nanoseconds(column.type):
+        with suppress(ValueError, OverflowError):  # a date before Christ: Python has none
+            values: list[Any] = column.to_pylist()
+            return values
+    return [_value(scalar) for chunk in column.chunks for scalar in chunk]
+
+
+def _has_nanoseconds(kind: pa.DataType) -> bool:
+    """Tells of times that Python lacks; where pandas is installed, pyarrow gives pandas' own."""
+    return "[ns" in str(kind)
 
 
 def _value(scalar: pa.Scalar) -> Any:  # noqa: ANN401 - a cell holds any value
     """Returns a value of Arrow, as text where Python has no such value."""
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError):
-        pass
+    if not scalar.is_valid:
+        return None
+    if not _has_nanoseconds(scalar.type):
+        with suppress(ValueError, OverflowError):
+            return scalar.as_py()
     if isinstance(scalar, pa.StructScalar):
         return {name: _value(item) for name, item in scalar.items()}
     if isinstance(scalar, pa.MapScalar):

@@ -454,6 +454,43 @@ def test_rows_by_hand_are_kept_and_go_first(home: Settings) -> None:
     assert not pipeline.status(home).waiting_aliases
 
 
+def test_chains_of_files_end_with_what_was_put_in_by_hand(home: Settings) -> None:
+    """A name of a file that leads to one put in by hand shows what that shows, and no further."""
+    for name, target in (("Automobile", "Car"), ("Car", "Vehicle"), ("Machine", "Thing")):
+        pipeline.set_alias(home, TAGS, "", name, target)
+    pipeline.load(home)
+    assert _aliases_of(home)[1][0] == ("", "Automobile", "Vehicle", TAGS.path)
+    change_build(
+        home.warehouse_dir,
+        "INSERT INTO tag_aliases VALUES ('', 'Car', 'Machine', NULL), ('', 'Thing', 'Gear', NULL)",
+    )
+    for _ in range(2):
+        report = pipeline.load(home)
+        assert _aliases_of(home)[1] == [
+            ("", "Automobile", "Machine", TAGS.path),
+            ("", "Car", "Machine", None),
+            ("", "Machine", "Gear", TAGS.path),
+            ("", "Thing", "Gear", None),
+        ]
+    assert not report.publish.changed
+    assert not pipeline.status(home).waiting_aliases
+    change_build(
+        home.warehouse_dir, "UPDATE tag_aliases SET label = 'Automobile' WHERE name = 'Car'"
+    )
+    pipeline.load(home)
+    assert _aliases_of(home)[1][0] == ("", "Automobile", "Automobile", TAGS.path)  # no circle
+
+
+def test_a_row_by_hand_that_is_no_alias_stops_the_publish(home: Settings, cli: Cli) -> None:
+    """An empty name or target in the build is named by the load, and marts stay as they were."""
+    published = _rows(home, LABELS)
+    change_build(home.warehouse_dir, "INSERT INTO tag_aliases VALUES ('', 'Automobile', '', NULL)")
+    code, _, err = cli("load")
+    assert code == 2
+    assert "alias_keys (1 rows)" in " ".join(err.split())
+    assert _rows(home, LABELS) == published
+
+
 def test_a_rebuild_has_the_aliases_of_the_files(home: Settings) -> None:
     """A build made anew from the lake holds what the one that grew holds, but for rows by hand."""
     pipeline.set_alias(home, FACES, "job-1", "未知人脸1", "Nina")

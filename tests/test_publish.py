@@ -125,11 +125,37 @@ def test_other_sql_is_published_though_no_batch_changed(
     assert after.version != before.version
 
 
+def test_content_that_is_kept_already_is_not_copied(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """SQL put back as it was publishes the version that has it; a damaged one is made anew."""
+    good = publish(home, now=NOON + timedelta(minutes=1))
+
+    def publish_sql(digest: str | None, minute: int) -> publishing.PublishReport:
+        with monkeypatch.context() as patch:
+            if digest:
+                patch.setattr(build, "sql_digest", lambda: digest)
+            load_batches(open_lake(str(tmp_path / "lake")), load_contracts(), home)
+            run_checks(load_contracts(), home)
+            return publish(home, 9, now=NOON + timedelta(minutes=minute))
+
+    bad = publish_sql("other", 2)
+    kept = _versions(home)
+    back = publish_sql(None, 3)
+    assert (back.version, back.changed, _versions(home)) == (good.version, True, kept)
+    assert (home / "versions" / f"{good.version}.duckdb").samefile(home / PUBLISHED)
+    _alter(home / "versions" / f"{bad.version}.duckdb", "DELETE FROM asr_segments")
+    anew = publish_sql("other", 4)
+    assert anew.version not in {good.version, bad.version}
+    assert _words(home) == "one two"
+
+
 def test_old_versions_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest `keep` versions stay; the published one always does."""
     names = [read_version(home)]
     for minute in range(1, 4):
         monkeypatch.setattr(publishing, "read_digest", lambda _: None)
+        monkeypatch.setattr(publishing, "find_content", lambda *_: None)
         names.append(publish(home, 2, now=NOON + timedelta(minutes=minute)).version)
         monkeypatch.undo()
     assert _versions(home) == [f"{name}.duckdb" for name in names[-2:]]
@@ -137,6 +163,7 @@ def test_old_versions_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not older.changed
     assert _versions(home) == [f"{names[-1]}.duckdb"]
     monkeypatch.setattr(publishing, "read_digest", lambda _: None)
+    monkeypatch.setattr(publishing, "find_content", lambda *_: None)
     back = publish(home, 1, now=NOON - timedelta(days=1))
     assert _versions(home) == [f"{back.version}.duckdb"]
     assert back.version > str(names[-1])
@@ -150,6 +177,7 @@ def test_versions_sort_as_they_were_published(home: Path, monkeypatch: pytest.Mo
     for moment in (NOON, NOON.replace(microsecond=999_999), NOON - timedelta(days=1)):
         with monkeypatch.context() as patch:
             patch.setattr(publishing, "read_digest", lambda _: None)
+            patch.setattr(publishing, "find_content", lambda *_: None)
             names.append(publish(home, 9, now=moment).version)
         assert read_version(home) == names[-1]  # its file bears the time of its name
     assert [str(name)[:25] for name in names] == [

@@ -156,7 +156,66 @@ print("done", flush=True)
 """
 
 
+def test_after_a_release_and_a_load_it_goes_back_to_other_content(home: Path) -> None:
+    """A cycle of rollback, release and load makes no copies; what is good stays and is found."""
+    kept = [path.stem for path in versions_of(home)]
+    assert publish(home, 4, now=NOON + timedelta(minutes=4)).changed
+    fourth = versions_of(home)[-1]
+    for _ in range(3):
+        assert rollback(home).version == kept[-1]
+        release(home)
+        report = publish(home, 4)
+        assert (report.version, report.changed) == (fourth.stem, True)
+        assert said(home) == "one two three four"
+        assert fourth.samefile(home / PUBLISHED)
+    assert [path.stem for path in versions_of(home)] == [*kept, fourth.stem]
+
+
+def copy_version(version: Path, later: timedelta) -> Path:
+    """Returns a copy of a version, as one that was published again before copies were avoided."""
+    moment = datetime.strptime(version.stem.split("-")[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    moment += later
+    copy = version.with_name(f"warehouse-{moment:%Y%m%dT%H%M%S}-{version.stem[-8:]}.duckdb")
+    copy.write_bytes(version.read_bytes())
+    os.utime(copy, (moment.timestamp(), moment.timestamp()))
+    return copy
+
+
+def test_a_copy_of_what_is_published_is_no_version_before_it(home: Path) -> None:
+    """Versions of the published content are passed over, be they damaged; others are not."""
+    first, second, third = versions_of(home)
+    copy_version(second, timedelta(seconds=10))
+    write_to(copy_version(second, timedelta(seconds=20)))
+    rollback(home, copy_version(second, timedelta(seconds=30)).stem)
+    report = rollback(home)
+    assert (report.version, said(home)) == (first.stem, "one")
+    again = copy_version(first, timedelta(seconds=10))
+    rollback(home, again.stem)
+    nothing = rf"^{again.stem} is published and .* before it hold the same; .*--list"
+    with pytest.raises(ConfigurationError, match=nothing):
+        rollback(home)
+    assert (said(home), third.exists()) == ("one", True)
+
+
+def test_equal_digits_of_other_content_are_another_version(home: Path) -> None:
+    """Eight digits in a name do not prove it: what a version holds is read."""
+    _, second, third = versions_of(home)
+    second = second.rename(second.with_name(f"{second.stem[:-8]}{third.stem[-8:]}.duckdb"))
+    assert rollback(home).version == second.stem
+    assert said(home) == "one two"
+
+
 # Wrong uses
+
+
+@pytest.mark.parametrize("blank", ["", " ", "/", ".duckdb"])
+def test_an_empty_name_is_no_version(home: Path, blank: str) -> None:
+    """A variable that is not set moves nothing, be one version kept or many."""
+    for keep in (3, 1):
+        prune(home, keep)
+        with pytest.raises(ConfigurationError, match=r"^the version is empty: .*--list"):
+            rollback(home, blank)
+    assert (said(home), read_hold(home)) == ("one two three", None)
 
 
 @pytest.mark.parametrize(
@@ -497,6 +556,8 @@ def test_programs_read_the_same_as_json(
     [
         ["--list", "--release"],
         ["--list", "warehouse"],
+        ["--list", ""],
+        ["--release", "--reason", ""],
         ["--release", "--reason", "x"],
     ],
 )
@@ -515,6 +576,9 @@ def test_an_unknown_version_is_exit_code_2(
     """The command ends as others do: one line with the remedy, and 2."""
     code, told = run(capsys, settings, "rollback", "nowhere")
     assert (code, told.startswith("error: no version nowhere is kept;")) == (2, True)
+    code, told = run(capsys, settings, "rollback", "")
+    assert (code, told.startswith("error: the version is empty:")) == (2, True)
+    assert read_hold(settings.warehouse_dir) is None
 
 
 def test_status_survives_a_hold_that_cannot_be_read(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from sql_kit import empty_warehouse
 from warehouse_lake import Row, Rows, commit, job, merge, new_lake, result, speech
 
 from transforms import paths
@@ -253,48 +254,221 @@ def test_what_was_quarantined(gala: Path) -> None:
 
 
 def test_busiest_minutes(gala: Path) -> None:
-    """Different people a minute, each once, and the speech that starts in it."""
+    """Different people a minute, each once, and the seconds of speech in it."""
     assert _answer(gala, "busiest_minutes") == [
+        ("job-b", 0, 3, "Li Na, 张伟, 未知人脸1", 0.0),  # Li Na for the moment at 9
         ("job-a", 0, 2, "张伟, 未知人脸1", 2.0),
-        ("job-b", 0, 2, "张伟, 未知人脸1", 0.0),
         ("job-b", 1, 1, "Li Na", 0.0),
         ("job-b", 2, 1, "Li Na", 0.0),
     ]
 
 
-def _ask(name: str, tables: Mapping[str, str], **parameters: str) -> list[tuple[Any, ...]]:
-    """Answers a query over tables that hold only what it reads, given as VALUES lists."""
-    sql = (paths.sql_dir() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-    with duckdb.connect() as connection:
+@pytest.fixture(scope="module")
+def empty() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse without a row, which stays so."""
+    with empty_warehouse() as connection:
+        yield connection
+
+
+def _ask(
+    empty: duckdb.DuckDBPyConnection, name: str, tables: Mapping[str, str], **parameters: str
+) -> list[tuple[Any, ...]]:
+    """Answers a query over a warehouse of the given rows, as `table(columns)` and VALUES."""
+    sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+    empty.execute("BEGIN TRANSACTION")
+    try:
         for heading, rows in tables.items():
-            name, values = heading.split("(")[0], f"(VALUES {rows}) AS {heading}"
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {values}")
-        return connection.execute(sql, parameters or None).fetchall()
+            empty.execute(f"INSERT INTO {heading} VALUES {rows}")
+        return empty.execute(sql, parameters or None).fetchall()
+    finally:
+        empty.execute("ROLLBACK")
+
+
+SENTENCES = "asr_segments(job_id, result_index, segment_index, start_seconds, end_seconds, content)"
+FRAMES = "ocr_frames(job_id, result_index, frame_index, at_seconds)"
+TEXTS = "ocr_texts(job_id, result_index, frame_index, text_index, content)"
+WORDS = (
+    "nlp_words(job_id, result_index, paragraph_index, word_index, sentence_id, "
+    "start_seconds, end_seconds, text)"
+)
+PARAGRAPHS = "nlp_paragraphs(job_id, result_index, paragraph_index, speaker_id)"
+AUDIO = "nlp_audio(job_id, result_index, duration_seconds)"
+PERSONS = "video_persons(job_id, result_index, person_index, name, category)"
+SEEN = (
+    "video_person_occurrences(job_id, result_index, person_index, occurrence_index, "
+    "start_seconds, end_seconds, at_seconds)"
+)
+TAGS = "video_tags(job_id, result_index, tag_index, main_tag_name, sub_tag_name)"
+TAGGED = (
+    "video_tag_occurrences(job_id, result_index, tag_index, occurrence_index, "
+    "start_seconds, end_seconds)"
+)
 
 
 @pytest.mark.parametrize(("shown_at", "found"), [(22.0, 1), (22.001, 0), (0.0, 1)])
-def test_a_phrase_is_near_within_ten_seconds(shown_at: float, found: int) -> None:
+def test_a_phrase_is_near_within_ten_seconds(
+    empty: duckdb.DuckDBPyConnection, shown_at: float, found: int
+) -> None:
     """Ten seconds after the sentence's end is near, a millisecond more is not."""
     tables = {
-        "asr_segments(job_id, start_seconds, end_seconds, content)": "('a', 10.0, 12.0, 'tea')",
-        "ocr_frames(job_id, result_index, frame_index, at_seconds)": f"('a', 0, 0, {shown_at})",
-        "ocr_texts(job_id, result_index, frame_index, content)": "('a', 0, 0, 'TEA')",
+        SENTENCES: "('a', 0, 0, 10.0, 12.0, 'tea')",
+        FRAMES: f"('a', 1, 0, {shown_at})",
+        TEXTS: "('a', 1, 0, 0, 'TEA')",
     }
-    answer = _ask("phrase_in_speech_and_on_screen", tables, phrase="tea")
+    answer = _ask(empty, "phrase_in_speech_and_on_screen", tables, phrase="tea")
     assert len(answer) == found
 
 
-def test_a_span_of_days_is_no_appearance() -> None:
-    """A mistaken end does not fill a million minutes; a whole day still counts."""
-    keys = "job_id, result_index, person_index"
+def test_a_phrase_is_found_in_speech_of_nlp_and_full_width(
+    empty: duckdb.DuckDBPyConnection,
+) -> None:
+    """A sentence is that of NLP as well, and full-width letters on screen are letters."""
     tables = {
-        f"video_persons({keys}, name)": "('a', 0, 0, 'x'), ('b', 0, 0, 'y')",
-        f"video_person_occurrences({keys}, start_seconds, end_seconds)": (
-            "('a', 0, 0, 0.0, 86400.001), ('b', 0, 0, 30.0, 61.0)"
-        ),
-        "asr_segments(job_id, start_seconds, end_seconds)": "('z', 0.0, 1.0)",
+        PARAGRAPHS: "('a', 0, 0, '1')",
+        WORDS: "('a', 0, 0, 0, 1, 3.0, 3.5, 'green'), ('a', 0, 0, 1, 1, 3.5, 4.0, 'tea')",
+        FRAMES: "('a', 1, 0, 6.0), ('a', 1, 1, 1.5)",
+        TEXTS: "('a', 1, 0, 0, 'Green tea?'), ('a', 1, 1, 0, 'ＧＲＥＥＮ ＴＥＡ')",  # noqa: RUF001 - full-width
     }
-    assert _ask("busiest_minutes", tables) == [("b", 0, 1, "y", 0.0), ("b", 1, 1, "y", 0.0)]
+    # 2 s from the sentence's end to the text at 6.0; 1.5 s from the text at 1.5 to its start.
+    assert _ask(empty, "phrase_in_speech_and_on_screen", tables, phrase="green tea") == [
+        ("a", "0:00:03", "green tea", "ＧＲＥＥＮ ＴＥＡ", 1.5)  # noqa: RUF001 - full-width
+    ]
+
+
+def test_a_span_of_days_is_no_appearance(empty: duckdb.DuckDBPyConnection) -> None:
+    """A mistaken end does not fill a million minutes, nor hide the others; a day still counts."""
+    tables = {
+        PERSONS: "('a', 0, 0, 'x', NULL), ('b', 0, 0, 'y', NULL), ('c', 0, 0, 'z', NULL)",
+        SEEN: (
+            "('a', 0, 0, 0, 0.0, 86400.001, NULL), ('a', 0, 0, 1, 70.0, 71.0, NULL), "
+            "('b', 0, 0, 0, 30.0, 61.0, NULL), ('c', 0, 0, 0, 1e9, 1e9, NULL)"
+        ),
+    }
+    assert _ask(empty, "busiest_minutes", tables) == [
+        ("a", 1, 1, "x", 0.0),
+        ("b", 0, 1, "y", 0.0),
+        ("b", 1, 1, "y", 0.0),
+    ]
+
+
+def test_busy_minutes_are_of_people_as_they_are_called(empty: duckdb.DuckDBPyConnection) -> None:
+    """An alias is its person, and the same place in another result is another one."""
+    tables = {
+        PERSONS: (
+            "('a', 0, 0, 'P', 'celebrity'), ('a', 0, 1, 'face 1', 'unknown'), "
+            "('a', 1, 0, 'Q', 'celebrity')"
+        ),
+        # By a frame alone, without an end, and with one before the start: each is a moment.
+        SEEN: (
+            "('a', 0, 0, 0, NULL, NULL, 5.0), ('a', 0, 1, 0, 7.0, NULL, NULL), "
+            "('a', 1, 0, 0, 9.0, 8.0, NULL)"
+        ),
+        "face_aliases(job_id, name, person)": "('a', 'face 1', 'P')",
+    }
+    assert _ask(empty, "busiest_minutes", tables) == [("a", 0, 2, "P, Q", 0.0)]
+
+
+def test_speech_in_a_minute_counts_once(empty: duckdb.DuckDBPyConnection) -> None:
+    """Speech of two results is laid over each other, and parted where the minute ends."""
+    tables = {
+        PERSONS: "('a', 0, 0, 'P', NULL)",
+        SEEN: "('a', 0, 0, 0, 0.0, 61.0, NULL)",
+        SENTENCES: (
+            "('a', 1, 0, 5.0, 6.0, 'x'), ('a', 1, 1, 1.0, 3.0, 'y'), ('a', 2, 0, 1.0, 3.0, 'y'), "
+            "('a', 2, 1, 58.0, 64.0, 'z')"
+        ),
+        "nlp_audio_segments(job_id, result_index, segment_index, start_seconds, end_seconds)": (
+            "('a', 3, 0, 2.0, 4.0)"
+        ),
+    }
+    # Minute 0: [1, 4], [5, 6] and [58, 60]; minute 1: [60, 64].
+    assert _ask(empty, "busiest_minutes", tables) == [("a", 0, 1, "P", 6.0), ("a", 1, 1, "P", 4.0)]
+
+
+def test_a_moment_at_the_end_of_another_is_company(empty: duckdb.DuckDBPyConnection) -> None:
+    """Whom co_appearances pairs is not alone, and who follows without a gap is."""
+    tables = {
+        PERSONS: (
+            "('a', 0, 0, 'nike', NULL), ('a', 0, 1, '张三', NULL), "
+            "('b', 0, 0, 'P', NULL), ('b', 0, 1, 'Q', NULL), ('b', 0, 2, 'never', NULL)"
+        ),
+        SEEN: (
+            "('a', 0, 0, 0, 10.0, 10.0, NULL), ('a', 0, 1, 0, 5.0, 10.0, NULL), "
+            "('b', 0, 0, 0, 0.0, 4.0, NULL), ('b', 0, 1, 0, 4.0, 7.0, NULL)"
+        ),
+    }
+    assert _ask(empty, "persons_seen_alone", tables) == [
+        ("b", "P", False, 1, 4.0),
+        ("b", "Q", False, 1, 3.0),
+    ]
+
+
+def test_a_name_that_begins_with_a_digit_is_no_position(empty: duckdb.DuckDBPyConnection) -> None:
+    """Only whole numbers of a pointer are positions, those side by side as well."""
+    tables = {
+        "quarantine(job_id, quarantine_index, type, scope, table_name, reason, pointer, message)": (
+            "('a', 0, 'OCR', 'row', 't', 'contract', '/x/1/2/3d', 'first'), "
+            "('b', 0, 'OCR', 'row', 't', 'contract', '/x/4/50/3d', 'another')"
+        ),
+    }
+    assert _ask(empty, "what_was_quarantined", tables) == [
+        ("OCR", "t", "contract", None, "/x/*/*/3d", 2, 2, "first")
+    ]
+
+
+def test_a_share_of_a_video_is_never_more_than_all_of_it(empty: duckdb.DuckDBPyConnection) -> None:
+    """Where the picture is longer than the audio, the share is of the picture."""
+    tables = {
+        AUDIO: "('a', 0, 10.0)",
+        PERSONS: "('a', 1, 0, 'P', NULL)",
+        SEEN: "('a', 1, 0, 0, 5.0, 20.0, NULL)",
+        TAGS: "('a', 1, 0, 'Logo', 'A'), ('a', 1, 1, 'Logo', 'B')",
+        TAGGED: "('a', 1, 0, 0, 0.0, 16.0), ('a', 1, 1, 0, 14.0, 20.0)",
+    }
+    # B's 6 s are more than half of the audio, and not of the 20 s that are seen.
+    assert _ask(empty, "tags_of_half_a_video", tables) == [
+        ("a", "Logo", "A", 16.0, 0.8, "last_observation")
+    ]
+    assert _ask(empty, "videos_of_a_person", tables, person="P") == [
+        ("a", 15.0, 1, "0:00:05", 0.75, "last_observation")
+    ]
+
+
+def test_a_speaker_of_two_results_has_a_row_in_each(empty: duckdb.DuckDBPyConnection) -> None:
+    """Words per minute are told result by result, with the result they are of."""
+    tables = {
+        PARAGRAPHS: "('a', 0, 0, '1'), ('a', 1, 0, '1')",
+        WORDS: "('a', 0, 0, 0, 1, 0.0, 2.0, 'yes'), ('a', 1, 0, 0, 1, 0.0, 1.0, 'yes')",
+    }
+    assert _ask(empty, "words_per_minute_by_speaker", tables) == [
+        ("a", 0, "1", 1, 1, 2.0, 30.0, 1.0),
+        ("a", 1, "1", 1, 1, 1.0, 60.0, 1.0),
+    ]
+
+
+def test_boxes_of_any_size_are_measured(empty: duckdb.DuckDBPyConnection) -> None:
+    """Corners at both ends of their numbers have a width, and centres between them."""
+    tables = {
+        PERSONS: "('a', 0, 0, 'face 1', 'unknown')",
+        "video_person_occurrences(job_id, result_index, person_index, occurrence_index, "
+        "start_seconds, end_seconds, box_left, box_top, box_right, box_bottom)": (
+            "('a', 0, 0, 0, 1, 4, -2147483648, 0, 2147483647, 100)"
+        ),
+        "cpv_entities(job_id, result_index, entity_index, label)": "('a', 1, 0, 'ball')",
+        "cpv_entity_tracks(job_id, result_index, entity_index, detail_index, track_index, "
+        "bbox_1, bbox_2, bbox_3, bbox_4, at_seconds)": (
+            "('a', 1, 0, 0, 0, 2147483647, 0, 2147483647, 0, 1), "
+            "('a', 1, 0, 0, 1, -2147483648, 0, -2147483648, 0, 2)"
+        ),
+    }
+    assert _ask(empty, "unknown_faces_worth_naming", tables) == [
+        ("a", "face 1", 3.0, "0:00:01", -2147483648, 0, 4294967295, 100, None)
+    ]
+    # The second box is 2^32 - 1 pixels from the first, a second later.
+    assert _ask(empty, "path_of_an_entity", tables, entity="ball") == [
+        ("a", 1.0, 2147483647.0, 0.0, 3221225470.5, 0.0, None, None),
+        ("a", 2.0, -2147483648.0, 0.0, -3221225472.0, 0.0, 4294967295.0, None),
+    ]
 
 
 def _sql_files() -> list[Path]:

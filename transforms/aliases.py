@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -83,10 +84,12 @@ class Aliases:
 
     Attributes:
         of: Aliases by table, each name led to its last target, in order of their keys.
+        written: The same as the files have them, from which chains are followed.
         notes: What was passed over, and why.
     """
 
     of: Mapping[str, tuple[Alias, ...]]
+    written: Mapping[str, tuple[Alias, ...]]
     notes: tuple[str, ...] = ()
 
 
@@ -101,8 +104,9 @@ def read_aliases(storage: Storage) -> Aliases:
     strays = [p for p in storage.list(FOLDER) if p not in ours and not _is_hidden(p)]
     notes = [f"{sheet.path}: {_unread(sheet)}" for sheet in sheets.values() if sheet.others]
     notes += [f"{path} is not read: {' and '.join(sorted(ours))} are" for path in strays]
-    resolved = {file.table: resolve(file, list_aliases(file, s)) for file, s in sheets.items()}
-    return Aliases(resolved, tuple(notes))
+    written = {file.table: tuple(list_aliases(file, s)) for file, s in sheets.items()}
+    resolved = {file.table: resolve(file, written[file.table]) for file in FILES}
+    return Aliases(resolved, written, tuple(notes))
 
 
 def read_sheet(storage: Storage, file: AliasFile) -> Sheet:
@@ -138,18 +142,28 @@ def list_aliases(file: AliasFile, sheet: Sheet) -> list[Alias]:
     return found
 
 
-def resolve(file: AliasFile, aliases: Iterable[Alias]) -> tuple[Alias, ...]:
+def resolve(
+    file: AliasFile, aliases: Iterable[Alias], final: Iterable[Alias] = ()
+) -> tuple[Alias, ...]:
     """Returns each alias once, led to the end of its chain, in order of the keys.
 
     Of A -> B and B -> C becomes A -> C beside B -> C. An alias of a job or kind goes on by those of
     the same, else by those of every one; an alias of every one only by such. A name that is an
     alias of itself stays as it is.
 
+    Args:
+        file: The file they are of.
+        aliases: Those to lead to their ends.
+        final: Aliases that go before those of the same key, and end each chain that leads to them;
+            they are not returned.
+
     Raises:
         AliasError: Names lead in a circle.
     """
+    ends = {alias.key: alias for alias in final}
     by_key = {alias.key: alias for alias in aliases}
-    return tuple(_end_of(file, by_key, by_key[key]) for key in sorted(by_key))
+    led = sorted(by_key.keys() - ends.keys())
+    return tuple(_end_of(file, by_key | ends, by_key[key], ends.keys()) for key in led)
 
 
 def edit(storage: Storage, file: AliasFile, change: Callable[[Sheet], Sheet]) -> Sheet:
@@ -233,7 +247,12 @@ def _flaw(file: AliasFile, alias: Alias) -> str | None:
     return None
 
 
-def _end_of(file: AliasFile, by_key: Mapping[tuple[str, str], Alias], alias: Alias) -> Alias:
+def _end_of(
+    file: AliasFile,
+    by_key: Mapping[tuple[str, str], Alias],
+    alias: Alias,
+    ends: AbstractSet[tuple[str, str]],
+) -> Alias:
     passed = {alias.key: alias}
     last = alias
     while following := by_key.get((alias.scope, last.target)) or by_key.get(("", last.target)):
@@ -242,6 +261,8 @@ def _end_of(file: AliasFile, by_key: Mapping[tuple[str, str], Alias], alias: Ali
         if following.key in passed:
             raise _circle(file, list(passed.values()))
         passed[following.key] = last = following
+        if following.key in ends:
+            break
     return Alias(alias.scope, alias.name, last.target, alias.line)
 
 

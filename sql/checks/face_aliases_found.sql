@@ -20,11 +20,15 @@ seen AS (
         a.name,
         a.person,
         a.source,
-        count(f.name) AS videos_count,
-        coalesce(bool_or(f.is_known), FALSE) AS is_known
+        count(f.name) FILTER (f.name = a.name) AS videos_count,
+        coalesce(bool_or(f.is_known) FILTER (f.name = a.name), FALSE) AS is_known,
+        min(f.name) FILTER (f.name <> a.name) AS other_form
     FROM face_aliases AS a
-    LEFT JOIN faces AS f ON a.name = f.name AND (a.job_id = '' OR a.job_id = f.job_id)
-    GROUP BY ALL
+    LEFT JOIN faces AS f
+        ON
+            nfc_normalize(a.name) = nfc_normalize(f.name)
+            AND (a.job_id = '' OR a.job_id = f.job_id)
+    GROUP BY a.job_id, a.name, a.person, a.source
 ),
 
 named AS (
@@ -41,6 +45,12 @@ SELECT
     s.person,
     s.source,
     CASE
+        WHEN s.videos_count = 0 AND s.other_form IS NOT NULL
+            THEN
+                concat(
+                    'the service writes ', s.other_form,
+                    ', in another Unicode form: copy the name from there'
+                )
         WHEN s.job_id <> '' AND n.job_id IS NULL THEN 'no face of this job has a name'
         WHEN s.job_id <> '' THEN concat('faces of this job: ', array_to_string(n.face_names, ', '))
         WHEN s.videos_count > 0 THEN 'it is an unknown face: give the job'

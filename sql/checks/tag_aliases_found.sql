@@ -19,7 +19,8 @@ near AS (
         list(DISTINCT f.kind) FILTER (f.source_label = a.name) AS kinds,
         min(f.source_label) FILTER (f.source_label <> a.name) AS other_spelling
     FROM tag_aliases AS a
-    LEFT JOIN found AS f ON lower(trim(a.name)) = lower(trim(f.source_label))
+    LEFT JOIN found AS f
+        ON lower(trim(nfc_normalize(a.name))) = lower(trim(nfc_normalize(f.source_label)))
     GROUP BY a.kind, a.name
 )
 
@@ -31,6 +32,12 @@ SELECT
     CASE
         WHEN n.kinds IS NOT NULL
             THEN concat('found as ', array_to_string(list_sort(n.kinds), ', '))
+        WHEN nfc_normalize(n.other_spelling) = nfc_normalize(a.name)
+            THEN
+                concat(
+                    'the service writes ', n.other_spelling,
+                    ', in another Unicode form: copy the name from there'
+                )
         WHEN n.other_spelling IS NOT NULL THEN concat('the service writes ', n.other_spelling)
         ELSE 'no result has this name; no harm if it is a step to another'
     END AS hint

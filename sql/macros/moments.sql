@@ -28,31 +28,9 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
     -- What a macro is given is no column.
     -- noqa: disable=RF03
     WITH
-    -- The longest part of the phrase that no two words of a sentence share: letters and digits of
-    -- scripts with spaces in one piece, else one character.
-    parts AS (
-        SELECT
-            CASE
-                WHEN
-                    regexp_matches(
-                        pattern::VARCHAR,
-                        '[\x{09}-\x{0D}\x{85}\x{A0}\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}]|  '
-                    )
-                    THEN ''
-                ELSE
-                    list_max(
-                        list_transform(
-                            regexp_extract_all(
-                                lower(pattern::VARCHAR),
-                                '[\p{Latin}\p{Cyrillic}\p{Greek}\p{Hangul}\p{Nd}]+|[^\s]'
-                            ),
-                            LAMBDA x: row(length(x), x)
-                        )
-                    )[2]
-            END AS part
-    ),
-
-    -- Sentences of NLP with that part in a word; only they are put together.
+    -- Sentences of NLP with a word that has the longest part of the phrase that no two words share:
+    -- letters and digits of scripts with spaces in one piece, else one character. Only these are
+    -- put together.
     likely AS (
         SELECT DISTINCT
             w.job_id,
@@ -60,13 +38,36 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
             w.paragraph_index,
             w.sentence_id
         FROM nlp_words AS w
-        INNER JOIN parts AS p
-            ON
-                contains(lower(w.text), p.part)
-                OR regexp_matches(
-                    w.text,
-                    '[\x{09}-\x{0D}\x{85}\x{A0}\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}]|  '
-                )
+        WHERE
+            regexp_matches(
+                w.text,
+                '[\x{09}-\x{0D}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}'
+                || '\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}'
+                || '\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]|  '
+            )
+            OR contains(
+                lower(w.text),
+                CASE
+                    WHEN
+                        regexp_matches(
+                            pattern::VARCHAR,
+                            '[\x{09}-\x{0D}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}'
+                            || '\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}'
+                            || '\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]|  '
+                        )
+                        THEN ''
+                    ELSE
+                        list_max(
+                            list_transform(
+                                regexp_extract_all(
+                                    lower(pattern::VARCHAR),
+                                    '[\p{Latin}\p{Cyrillic}\p{Greek}\p{Hangul}\p{Nd}]+|[^\s]'
+                                ),
+                                LAMBDA x: row(length(x), x)
+                            )
+                        )[2]
+                END
+            )
     ),
 
     words AS (
@@ -76,11 +77,15 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
             w.paragraph_index,
             w.sentence_id,
             w.word_index,
-            w.start_seconds,
+            -- Times and spaces as in transcript.
             CASE
-                WHEN w.end_seconds >= w.start_seconds THEN w.end_seconds ELSE w.start_seconds
+                WHEN w.start_seconds BETWEEN -864000 AND 864000 THEN w.start_seconds
+            END AS start_seconds,
+            CASE
+                WHEN w.start_seconds NOT BETWEEN -864000 AND 864000 THEN NULL
+                WHEN w.end_seconds BETWEEN w.start_seconds AND 864000 THEN w.end_seconds
+                ELSE w.start_seconds
             END AS end_seconds,
-            -- Spaces as in transcript.
             CASE
                 WHEN regexp_matches(w.text, '^[\p{Latin}\p{Cyrillic}\p{Greek}\p{Hangul}\p{Nd}]')
                     THEN chr(31)
@@ -249,7 +254,7 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
                 result_index,
                 node_index::VARCHAR AS row_key
             FROM nlp_mind_map_nodes
-            WHERE start_seconds IS NULL
+            WHERE start_seconds IS NULL OR start_seconds NOT BETWEEN -864000 AND 864000
             UNION ALL
             SELECT
                 job_id,
@@ -259,7 +264,10 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
                 result_index,
                 action_index::VARCHAR AS row_key
             FROM nlp_actions
-            WHERE start_seconds IS NULL OR (start_seconds = 0 AND end_seconds = 0)
+            WHERE
+                start_seconds IS NULL
+                OR start_seconds NOT BETWEEN -864000 AND 864000
+                OR (start_seconds = 0 AND end_seconds = 0)
             UNION ALL
             SELECT
                 job_id,
@@ -269,7 +277,7 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
                 result_index,
                 chapter_index::VARCHAR AS row_key
             FROM nlp_chapters
-            WHERE start_seconds IS NULL
+            WHERE start_seconds IS NULL OR start_seconds NOT BETWEEN -864000 AND 864000
             UNION ALL
             SELECT
                 job_id,
@@ -279,7 +287,7 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
                 result_index,
                 segment_index::VARCHAR AS row_key
             FROM asr_segments
-            WHERE start_seconds IS NULL
+            WHERE start_seconds IS NULL OR start_seconds NOT BETWEEN -864000 AND 864000
         ) AS w
     ),
 
@@ -293,7 +301,7 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
                         '０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ',
                         '0123456789abcdefghijklmnopqrstuvwxyz'
                     ),
-                    '[\s\x{0B}\x{85}\x{A0}\x{3000}]+', ' ', 'g'
+                    '[\s\x{0B}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]+', ' ', 'g'
                 )
             ) AS phrase
         FROM texts AS t
@@ -313,13 +321,30 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
     FROM asked AS a
     WHERE
         a.phrase <> ''
+        -- Names are asked once for all their occurrences: DuckDB asks where it reads them what has
+        -- no regular expression. The first word may be there, or full-width letters or digits.
+        AND (
+            a.table_name NOT IN (
+                'video_person_occurrences',
+                'video_tag_occurrences',
+                'cpv_category_details',
+                'cpv_entity_details',
+                'cpv_hotword_details',
+                'cpv_free_tag_details'
+            )
+            OR contains(lower(nfc_normalize(a.searched)), split_part(a.phrase, ' ', 1))
+            OR contains(hex(a.searched), 'EFBC')
+            OR contains(hex(a.searched), 'EFBD')
+        )
         AND contains(
             CASE
                 -- Few texts have what needs more than lower case, and it costs much more.
                 WHEN
                     regexp_matches(
                         a.searched,
-                        '[\x{09}-\x{0D}\x{85}\x{A0}\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}]|  '
+                        '[\x{09}-\x{0D}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}'
+                        || '\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}'
+                        || '\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]|  '
                     )
                     THEN trim(
                         regexp_replace(
@@ -328,7 +353,9 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
                                 '０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ',
                                 '0123456789abcdefghijklmnopqrstuvwxyz'
                             ),
-                            '[\s\x{0B}\x{85}\x{A0}\x{3000}]+', ' ', 'g'
+                            '[\s\x{0B}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]+',
+                            ' ',
+                            'g'
                         )
                     )
                 ELSE lower(a.searched)

@@ -65,11 +65,20 @@ CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- no
         WHERE f.end_seconds IS NOT NULL
     ),
 
+    -- Videos with both phrases; of the others nothing is put in order.
+    both_in AS (
+        SELECT t.job_id
+        FROM timed AS t
+        GROUP BY t.job_id
+        HAVING count(DISTINCT t.side) = 2
+    ),
+
     lasting AS (
         SELECT
             t.*,
             t.ends_at - t.starts_at AS lasts
         FROM timed AS t
+        SEMI JOIN both_in AS b ON t.job_id = b.job_id
     ),
 
     -- Of two that begin together, the first phrase's is taken to last while the other's begins.

@@ -3,8 +3,9 @@
 -- Reads: brands, timeline, tag_aliases
 -- Units: seconds from the start of the video; score is a ratio
 -- Texts are searched for the names of all brands of the warehouse and for what their aliases take
--- in, in either case. A name in Latin letters or digits is found as whole words: LG is not in
--- "algorithm". A name of one character is not looked for; one inside a longer one counts for both.
+-- in. Letter case, how much white space stands between words, full-width letters and digits, and
+-- how an accent is composed make no difference. A name in Latin letters or digits is found as whole
+-- words: LG is not in "algorithm". A name of one character is not looked for; one inside a longer one counts for both.
 -- To look at the texts of all videos takes seconds: ask for one job_id, or for source <> 'text',
 -- which does without.
 -- Columns:
@@ -38,12 +39,28 @@ WITH names AS (
     WHERE a.kind IN ('', 'tag', 'entity')
 ),
 
-spellings AS (
+folded AS (
     SELECT DISTINCT
         n.brand,
-        lower(trim(n.spelling)) AS spelling
+        trim(
+            regexp_replace(
+                translate(
+                    lower(nfc_normalize(n.spelling)),
+                    '０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ',
+                    '0123456789abcdefghijklmnopqrstuvwxyz'
+                ),
+                '[\s\x{0B}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]+', ' ', 'g'
+            )
+        ) AS spelling
     FROM names AS n
-    WHERE length(trim(n.spelling)) >= 2
+),
+
+spellings AS (
+    SELECT
+        f.brand,
+        f.spelling
+    FROM folded AS f
+    WHERE length(f.spelling) >= 2
 ),
 
 -- A text is looked up by its words and characters, a name by its longest Latin word, or where it
@@ -76,17 +93,46 @@ texts AS (
     WHERE t.table_name = 'ocr_texts'
 ),
 
+searched AS (
+    SELECT
+        t.job_id,
+        t.label,
+        CASE
+            -- Few texts have what needs more than lower case, and it costs much more.
+            WHEN
+                regexp_matches(
+                    t.label,
+                    '[\x{09}-\x{0D}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}'
+                    || '\x{3000}０-９Ａ-Ｚａ-ｚ\p{M}\x{1100}-\x{11FF}'
+                    || '\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]|  '
+                )
+                THEN trim(
+                    regexp_replace(
+                        translate(
+                            lower(nfc_normalize(t.label)),
+                            '０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ',
+                            '0123456789abcdefghijklmnopqrstuvwxyz'
+                        ),
+                        '[\s\x{0B}\x{85}\x{A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]+', ' ', 'g'
+                    )
+                )
+            ELSE lower(t.label)
+        END AS folded_label
+    FROM texts AS t
+),
+
 tokens AS (
     SELECT
         t.job_id,
         t.label,
+        t.folded_label,
         unnest(
             list_concat(
-                string_split(regexp_replace(lower(t.label), '[^\p{Latin}0-9]+', ' ', 'g'), ' '),
-                string_split(lower(t.label), '')
+                string_split(regexp_replace(t.folded_label, '[^\p{Latin}0-9]+', ' ', 'g'), ' '),
+                string_split(t.folded_label, '')
             )
         ) AS token
-    FROM texts AS t
+    FROM searched AS t
 ),
 
 -- By itself, so that the few texts that have a name are looked at closely, and no others.
@@ -94,12 +140,12 @@ candidates AS MATERIALIZED (
     SELECT DISTINCT
         t.job_id,
         t.label,
-        lower(t.label) AS lower_label,
+        t.folded_label,
         n.brand,
         n.spelling
     FROM tokens AS t
     INNER JOIN sought AS n ON t.token = n.token
-    WHERE contains(lower(t.label), n.spelling)
+    WHERE contains(t.folded_label, n.spelling)
 ),
 
 -- Spaces around each Latin word, in text and name, make a match one of whole words.
@@ -111,7 +157,7 @@ named AS (
     FROM candidates AS c
     WHERE
         contains(
-            regexp_replace(c.lower_label, '\s*([\p{Latin}0-9]+)\s*', ' \1 ', 'g'),
+            regexp_replace(c.folded_label, '\s*([\p{Latin}0-9]+)\s*', ' \1 ', 'g'),
             regexp_replace(c.spelling, '\s*([\p{Latin}0-9]+)\s*', ' \1 ', 'g')
         )
 )

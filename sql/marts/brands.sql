@@ -50,9 +50,12 @@ WHERE
     AND (
         e.knowledge_brand_name <> ''
         OR (
-            regexp_matches(
-                lower(l.label_group), '(^|/)(logo|brand|标识|品牌|商标|台标)(/|$)'
+            (
+                lower(l.label_level1) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
+                OR lower(l.label_level2) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
             )
-            AND NOT list_contains(string_split(l.label_group, '/'), l.source_label)
+            AND l.source_label NOT IN (
+                coalesce(l.label_level1, ''), coalesce(l.label_level2, '')
+            )
         )
     );

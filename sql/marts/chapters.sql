@@ -24,9 +24,13 @@ WITH timed AS (
         c.chapter_index,
         nullif(c.headline, '') AS headline,
         nullif(c.summary, '') AS summary,
-        c.start_seconds,
         CASE
-            WHEN c.end_seconds >= c.start_seconds THEN c.end_seconds ELSE c.start_seconds
+            WHEN c.start_seconds BETWEEN -864000 AND 864000 THEN c.start_seconds
+        END AS start_seconds,
+        CASE
+            WHEN c.start_seconds NOT BETWEEN -864000 AND 864000 THEN NULL
+            WHEN c.end_seconds BETWEEN c.start_seconds AND 864000 THEN c.end_seconds
+            ELSE c.start_seconds
         END AS end_seconds
     FROM nlp_chapters AS c
 ),

@@ -1,10 +1,11 @@
 -- Question: How long is each entity seen in each video, and what is known of it?
--- Grain: one row per job, levels and entity of CPVLabel
+-- Grain: one row per job, levels and entity of CPVLabel; one named by aliases has one pair of levels
 -- Reads: appearances, labels, cpv_entities, cpv_entity_details
 -- Units: seconds from the start of the video; degrees; score is a ratio
 -- Overlapping details count once. An entity without any detail that has a time is seen for 0
--- seconds. An entity of one name under two levels is two. What is known is of one row of
--- cpv_entities, the first that has any knowledge, so that longitude and latitude are of one place.
+-- seconds. An entity of one name under two levels is two, unless it is a name that aliases give:
+-- that is one, with the levels of the first. What is known is of one row of cpv_entities, the first
+-- that has any knowledge, so that longitude and latitude are of one place.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
 --   entity: Name, see labels.
@@ -41,8 +42,7 @@ listed AS (
         l.label,
         l.label_group,
         (e.result_index, e.entity_index) AS place,
-        nullif(e.label_level1, '') AS label_level1,
-        nullif(e.label_level2, '') AS label_level2,
+        struct_pack(level1 := l.label_level1, level2 := l.label_level2) AS levels,
         t.tracks_count,
         struct_pack(
             name := nullif(e.knowledge_name, ''),
@@ -73,8 +73,7 @@ entities AS (
         i.job_id,
         i.label,
         i.label_group,
-        arg_min(i.label_level1, i.place) AS label_level1,
-        arg_min(i.label_level2, i.place) AS label_level2,
+        arg_min(i.levels, i.place) AS levels,
         coalesce(sum(i.tracks_count), 0)::BIGINT AS tracks_count,
         arg_min(i.knowledge, i.place) FILTER (
             WHERE
@@ -112,8 +111,8 @@ seen AS (
 SELECT
     e.job_id,
     e.label AS entity,
-    e.label_level1,
-    e.label_level2,
+    e.levels.level1 AS label_level1,
+    e.levels.level2 AS label_level2,
     coalesce(s.exposure_seconds, 0) AS exposure_seconds,
     coalesce(s.occurrences_count, 0) AS occurrences_count,
     e.tracks_count,

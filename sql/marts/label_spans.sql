@@ -4,13 +4,14 @@
 -- Units: seconds from the start of the video; score is a ratio
 -- What appearances and the screen times lay over each other. Persons of one name are one person,
 -- whatever their category, and so are brands; other labels of one name are apart in each
--- label_group. A thing without any name is left out. A brand is there a second time under the kind
--- of its label.
+-- label_group, which a name that aliases give does not have. A thing without any name is left out.
+-- A brand is there a second time under the kind of its label.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
 --   kind: person, unknown_face, tag, category, entity, hotword, free_tag or brand.
 --   label: What is seen, see labels; of a brand its name, see brands.
---   label_group: What it belongs to, see labels; NULL for persons, unknown faces and brands.
+--   label_group: What it belongs to, see labels; NULL for persons, unknown faces, brands and names
+--       that aliases give.
 --   start_seconds [s]: Start of it, from the start of the video.
 --   end_seconds [s]: End of it.
 --   score [ratio]: Confidence; NULL where there is none.

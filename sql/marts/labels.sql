@@ -4,13 +4,19 @@
 --     face_aliases, tag_aliases
 -- Units: appearance_ratio is a share of the video
 -- The one place where names are chosen: an alias if there is one, else what the service wrote.
+-- What aliases call the same is one thing, also of different main tags or levels, and so is what
+-- the service already calls by that name: such labels have no label_group.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
 --   kind: person, unknown_face (a face nobody has named), tag, category, entity, hotword or
 --       free_tag.
 --   label: Its name: that of face_aliases or tag_aliases, else the one the service wrote.
---   label_group: What it belongs to: category of a person, main tag, or levels of a label, by a
---       slash.
+--   label_group: What it belongs to, which tells things of one name apart: category of a person,
+--       main tag, or levels of a label; NULL for a name that tag_aliases gives. Between two levels
+--       is a slash, before a second without a first too; slashes and backslashes in levels have a
+--       backslash before them.
+--   label_level1: Main tag of a tag, first level of a label; NULL for persons.
+--   label_level2: Second level of a label.
 --   source_label: Name the service wrote; of a label without one, its level.
 --   appearance_ratio [ratio]: Share of the video the service says it is seen for.
 --   occurrences_count: Appearances in the source; NULL when they are absent.
@@ -33,7 +39,8 @@ found AS (
         t.tag_index AS thing_index,
         'tag' AS kind,
         coalesce(nullif(t.sub_tag_name, ''), nullif(t.main_tag_name, '')) AS source_label,
-        nullif(t.main_tag_name, '') AS label_group,
+        nullif(t.main_tag_name, '') AS label_level1,
+        NULL AS label_level2,
         t.appearance_ratio,
         t.occurrences_count,
         'video_tags' AS table_name
@@ -47,7 +54,8 @@ found AS (
         coalesce(
             nullif(c.label, ''), nullif(c.label_level2, ''), nullif(c.label_level1, '')
         ) AS source_label,
-        concat_ws('/', nullif(c.label_level1, ''), nullif(c.label_level2, '')) AS label_group,
+        nullif(c.label_level1, '') AS label_level1,
+        nullif(c.label_level2, '') AS label_level2,
         c.appearance_ratio,
         c.details_count AS occurrences_count,
         'cpv_categories' AS table_name
@@ -64,7 +72,8 @@ found AS (
             nullif(e.label_level2, ''),
             nullif(e.label_level1, '')
         ) AS source_label,
-        concat_ws('/', nullif(e.label_level1, ''), nullif(e.label_level2, '')) AS label_group,
+        nullif(e.label_level1, '') AS label_level1,
+        nullif(e.label_level2, '') AS label_level2,
         e.appearance_ratio,
         e.details_count AS occurrences_count,
         'cpv_entities' AS table_name
@@ -78,7 +87,8 @@ found AS (
         coalesce(
             nullif(h.label, ''), nullif(h.label_level2, ''), nullif(h.label_level1, '')
         ) AS source_label,
-        concat_ws('/', nullif(h.label_level1, ''), nullif(h.label_level2, '')) AS label_group,
+        nullif(h.label_level1, '') AS label_level1,
+        nullif(h.label_level2, '') AS label_level2,
         h.appearance_ratio,
         h.details_count AS occurrences_count,
         'cpv_hotwords' AS table_name
@@ -92,7 +102,8 @@ found AS (
         coalesce(
             nullif(f.label, ''), nullif(f.label_level2, ''), nullif(f.label_level1, '')
         ) AS source_label,
-        concat_ws('/', nullif(f.label_level1, ''), nullif(f.label_level2, '')) AS label_group,
+        nullif(f.label_level1, '') AS label_level1,
+        nullif(f.label_level2, '') AS label_level2,
         f.appearance_ratio,
         f.details_count AS occurrences_count,
         'cpv_free_tags' AS table_name
@@ -104,6 +115,28 @@ tags AS (
         f.*,
         '' AS any_kind
     FROM found AS f
+),
+
+called AS (
+    SELECT
+        t.*,
+        coalesce(own.label, every.label, t.source_label) AS label
+    FROM tags AS t
+    LEFT JOIN tag_aliases AS own ON t.kind = own.kind AND t.source_label = own.name
+    LEFT JOIN tag_aliases AS every ON t.source_label = every.name AND t.any_kind = every.kind
+),
+
+kinds AS (
+    SELECT unnest(['tag', 'category', 'entity', 'hotword', 'free_tag']) AS kind
+),
+
+-- Names that aliases give: what has one of them is one thing, whatever it belongs to.
+given AS (
+    SELECT DISTINCT
+        k.kind,
+        a.label
+    FROM tag_aliases AS a
+    INNER JOIN kinds AS k ON a.kind IN ('', k.kind)
 )
 
 SELECT
@@ -115,6 +148,8 @@ SELECT
     END AS kind,
     coalesce(own.person, every.person, nullif(p.name, ''), '(unnamed)') AS label,
     nullif(p.category, '') AS label_group,
+    NULL AS label_level1,
+    NULL AS label_level2,
     nullif(p.name, '') AS source_label,
     p.appearance_ratio,
     p.occurrences_count,
@@ -131,16 +166,26 @@ LEFT JOIN face_aliases AS every
         AND coalesce(p.category, '') <> 'unknown'
 UNION ALL
 SELECT
-    t.job_id,
-    t.kind,
-    coalesce(own.label, every.label, t.source_label) AS label,
-    nullif(t.label_group, '') AS label_group,
-    t.source_label,
-    t.appearance_ratio,
-    t.occurrences_count,
-    t.table_name,
-    t.result_index,
-    t.thing_index
-FROM tags AS t
-LEFT JOIN tag_aliases AS own ON t.kind = own.kind AND t.source_label = own.name
-LEFT JOIN tag_aliases AS every ON t.source_label = every.name AND t.any_kind = every.kind;
+    c.job_id,
+    c.kind,
+    c.label,
+    CASE
+        WHEN g.label IS NOT NULL THEN NULL
+        WHEN c.kind = 'tag' THEN c.label_level1
+        WHEN c.label_level2 IS NULL
+            THEN replace(replace(c.label_level1, '\', '\\'), '/', '\/')
+        ELSE
+            replace(replace(coalesce(c.label_level1, ''), '\', '\\'), '/', '\/')
+            || '/'
+            || replace(replace(c.label_level2, '\', '\\'), '/', '\/')
+    END AS label_group,
+    c.label_level1,
+    c.label_level2,
+    c.source_label,
+    c.appearance_ratio,
+    c.occurrences_count,
+    c.table_name,
+    c.result_index,
+    c.thing_index
+FROM called AS c
+LEFT JOIN given AS g ON c.kind = g.kind AND c.label = g.label;

@@ -1,12 +1,12 @@
 -- Question: How long is each tag seen in each video?
--- Grain: one row per job, main tag and tag of VideoLabel
+-- Grain: one row per job, main tag and tag of VideoLabel; a tag named by aliases has one main tag
 -- Reads: appearances, labels
 -- Units: seconds from the start of the video
 -- Overlapping occurrences count once. A tag without any occurrence that has a time is seen for 0
--- seconds. A tag of one name under two main tags is two.
+-- seconds. A tag of one name under two main tags is two, unless it is a name that aliases give.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
---   main_tag: Main tag; NULL where the service gives none.
+--   main_tag: Main tag, of several the first by alphabet; NULL where the service gives none.
 --   tag: Name, see labels; the main tag where there is no other.
 --   occurrences_count: Timed occurrences in the source.
 --   appearances_count: Stretches they make, without a gap in between.
@@ -15,12 +15,14 @@
 --   last_seconds [s]: End of the last one.
 CREATE OR REPLACE VIEW tag_screen_time AS
 WITH tags AS (
-    SELECT DISTINCT
+    SELECT
         l.job_id,
         l.label_group,
-        l.label
+        l.label,
+        min(l.label_level1) AS main_tag
     FROM labels AS l
     WHERE l.table_name = 'video_tags' AND l.label IS NOT NULL
+    GROUP BY l.job_id, l.label_group, l.label
 ),
 
 seen AS (
@@ -41,7 +43,7 @@ seen AS (
 
 SELECT
     t.job_id,
-    t.label_group AS main_tag,
+    t.main_tag,
     t.label AS tag,
     coalesce(s.occurrences_count, 0) AS occurrences_count,
     coalesce(s.appearances_count, 0) AS appearances_count,

@@ -8,7 +8,9 @@
 -- Units: seconds from the start of the video; score is a ratio
 -- The one place where times and scores are put right, for all that reads it: what has no start is
 -- no timed observation; one without an end, or with one before its start (the checks tell of it),
--- is a moment; score -1, which stands for a face without a name, is none.
+-- is a moment; a time more than ten days (864,000 seconds) from the start of the video, before or
+-- after it, is a mistake and counts as none; score -1, which stands for a face without a name, is
+-- none.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
 --   kind: person, unknown_face, tag, category, entity, entity_track, hotword, free_tag, sentence
@@ -344,7 +346,8 @@ SELECT
     o.label_group,
     o.start_seconds,
     CASE
-        WHEN o.end_seconds >= o.start_seconds THEN o.end_seconds ELSE o.start_seconds
+        WHEN o.end_seconds BETWEEN o.start_seconds AND 864000 THEN o.end_seconds
+        ELSE o.start_seconds
     END AS end_seconds,
     nullif(o.score, -1) AS score,
     o.source_label,
@@ -353,4 +356,4 @@ SELECT
     o.thing_index,
     o.row_key
 FROM observed AS o
-WHERE o.start_seconds IS NOT NULL;
+WHERE o.start_seconds BETWEEN -864000 AND 864000;

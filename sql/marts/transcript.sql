@@ -27,9 +27,13 @@ WITH segments AS (
         a.job_id,
         a.result_index,
         a.segment_index,
-        a.start_seconds,
         CASE
-            WHEN a.end_seconds >= a.start_seconds THEN a.end_seconds ELSE a.start_seconds
+            WHEN a.start_seconds BETWEEN -864000 AND 864000 THEN a.start_seconds
+        END AS start_seconds,
+        CASE
+            WHEN a.start_seconds NOT BETWEEN -864000 AND 864000 THEN NULL
+            WHEN a.end_seconds BETWEEN a.start_seconds AND 864000 THEN a.end_seconds
+            ELSE a.start_seconds
         END AS end_seconds,
         trim(a.content) AS text
     FROM asr_segments AS a
@@ -42,9 +46,13 @@ words AS (
         w.paragraph_index,
         w.sentence_id,
         w.word_index,
-        w.start_seconds,
         CASE
-            WHEN w.end_seconds >= w.start_seconds THEN w.end_seconds ELSE w.start_seconds
+            WHEN w.start_seconds BETWEEN -864000 AND 864000 THEN w.start_seconds
+        END AS start_seconds,
+        CASE
+            WHEN w.start_seconds NOT BETWEEN -864000 AND 864000 THEN NULL
+            WHEN w.end_seconds BETWEEN w.start_seconds AND 864000 THEN w.end_seconds
+            ELSE w.start_seconds
         END AS end_seconds,
         -- A mark at each side where a space may stand; where two meet, there is one.
         CASE

@@ -12,7 +12,7 @@
 --   occurrences_count: Timed occurrences in the source.
 --   first_seconds [s]: Start of the first occurrence.
 --   last_seconds [s]: End of the last one.
---   at_seconds [s]: Frame of the clearest look.
+--   at_seconds [s]: Frame of the clearest look; NULL where none is told.
 --   box_left [px]: Left of the face in that frame.
 --   box_top [px]: Top of the face in that frame.
 --   box_right [px]: Right of the face in that frame.
@@ -27,7 +27,11 @@ WITH looks AS (
         l.job_id,
         l.label,
         l.source_label,
-        coalesce(o.at_seconds, o.start_seconds) AS at_seconds,
+        -- As in timeline.
+        coalesce(
+            CASE WHEN o.at_seconds BETWEEN -864000 AND 864000 THEN o.at_seconds END,
+            CASE WHEN o.start_seconds BETWEEN -864000 AND 864000 THEN o.start_seconds END
+        ) AS at_seconds,
         o.box_left,
         o.box_top,
         o.box_right,

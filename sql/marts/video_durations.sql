@@ -8,6 +8,7 @@
 -- The service tells the length of the audio, and of it alone; else the video lasts at least until
 -- the end of the last thing observed. Ends are those of timeline, taken from its tables: to name
 -- what was observed is not needed here, and took six times as long. Tracks end with their details.
+-- A length of audio beyond the bound of timeline, ten days, counts as none.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
 --   duration_seconds [s]: Length of the audio, else a lower bound of that of the video.
@@ -18,7 +19,7 @@ WITH told AS (
         a.job_id,
         max(a.duration_seconds) AS duration_seconds
     FROM nlp_audio AS a
-    WHERE a.duration_seconds > 0
+    WHERE a.duration_seconds > 0 AND a.duration_seconds <= 864000
     GROUP BY a.job_id
 ),
 
@@ -123,9 +124,14 @@ observed AS (
 ends AS (
     SELECT
         o.job_id,
-        max(greatest(o.start_seconds, o.end_seconds)) AS end_seconds
+        max(
+            CASE
+                WHEN o.end_seconds BETWEEN o.start_seconds AND 864000 THEN o.end_seconds
+                ELSE o.start_seconds
+            END
+        ) AS end_seconds
     FROM observed AS o
-    WHERE o.start_seconds IS NOT NULL
+    WHERE o.start_seconds BETWEEN -864000 AND 864000
     GROUP BY o.job_id
 )
 

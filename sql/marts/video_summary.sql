@@ -1,11 +1,13 @@
 -- Question: What is each video about, in one row, and what does it cost?
 -- Grain: one row per job, those without results too
--- Reads: jobs, meta_titles, video_durations, person_screen_time, tag_screen_time, labels,
+-- Reads: jobs, meta_titles, video_durations, person_screen_time, label_spans, labels,
 --     transcript, nlp_chapters, ocr_texts, nlp_audio, subtitle_lines, nlp_summaries, results,
 --     quarantine, usages
 -- Units: seconds; bytes
 -- Counts are 0 where nothing was found, and where nothing was looked for: result_types tells what
--- was. Lists are texts with commas between the names, a name with a comma included.
+-- was. Where several results of a Type tell of the same speech, chapters or on-screen texts, that
+-- with the most of them counts. Lists are texts with commas between the names, a name with a comma
+-- included.
 -- Columns:
 --   job_id: Id of the job, as given to the service.
 --   title: Title of the video; NULL where no result tells it.
@@ -20,10 +22,11 @@
 --   top_tags: The five tags that are longest on screen.
 --   entities_count: Different entities.
 --   top_entities: The five entities with the largest share of the video.
---   sentences_count: Sentences of NLP; without any, those of ASR.
+--   sentences_count: Sentences of the NLP result with the most; without any, of that of ASR.
 --   words_count: Words of these sentences; ASR does not part them, so 0 where there is no NLP.
---   chapters_count: Chapters of NLP.
---   on_screen_texts_count: Lines of text in the sampled frames; one that stays counts in each.
+--   chapters_count: Chapters of the NLP result with the most.
+--   on_screen_texts_count: Lines of text in the sampled frames, of the OCR result with the most;
+--       one that stays counts in each frame.
 --   languages: Languages of the speech and of subtitles, as the service writes them.
 --   summary: Summary of the whole text, the plain part of it.
 --   result_types: Types of the results.
@@ -54,14 +57,50 @@ people AS (
     GROUP BY p.job_id
 ),
 
+-- A tag may lie under two main tags; where they overlap, it counts once: from the first start to
+-- the last end, less the gaps. There is a gap where a start's place has no end before it within
+-- reach, see appearances.
+tag_times AS (
+    SELECT
+        s.job_id,
+        s.label,
+        list_sort(list(s.start_seconds)) AS start_times,
+        list_sort(list(s.end_seconds)) AS end_times
+    FROM label_spans AS s
+    WHERE s.kind = 'tag'
+    GROUP BY s.job_id, s.label
+),
+
 tag_seconds AS (
     SELECT
         t.job_id,
-        t.tag,
-        -- A tag may lie under two main tags; its seconds are not added, as they may overlap.
-        max(t.on_screen_seconds) AS on_screen_seconds
-    FROM tag_screen_time AS t
-    GROUP BY t.job_id, t.tag
+        t.label,
+        -- Lambdas have parameters, not columns.
+        -- noqa: disable=RF03
+        round(
+            t.end_times[-1]
+            - t.start_times[1]
+            - coalesce(
+                list_sum(
+                    list_transform(
+                        list_zip(t.start_times[2:], t.end_times[:-2]),
+                        LAMBDA p: greatest(p[1] - p[2], 0)
+                    )
+                ),
+                0
+            ),
+            6
+        ) AS on_screen_seconds
+        -- noqa: enable=RF03
+    FROM tag_times AS t
+),
+
+tag_names AS (
+    SELECT DISTINCT
+        l.job_id,
+        l.label
+    FROM labels AS l
+    WHERE l.kind = 'tag' AND l.label IS NOT NULL
 ),
 
 tags AS (
@@ -69,9 +108,13 @@ tags AS (
         t.job_id,
         count(*) AS tags_count,
         array_to_string(
-            list_slice(list(t.tag ORDER BY t.on_screen_seconds DESC, t.tag ASC), 1, 5), ', '
+            list_slice(
+                list(t.label ORDER BY coalesce(s.on_screen_seconds, 0) DESC, t.label ASC), 1, 5
+            ),
+            ', '
         ) AS top_tags
-    FROM tag_seconds AS t
+    FROM tag_names AS t
+    LEFT JOIN tag_seconds AS s ON t.job_id = s.job_id AND t.label = s.label
     GROUP BY t.job_id
 ),
 
@@ -99,30 +142,56 @@ entities AS (
     GROUP BY e.job_id
 ),
 
+-- What two results of one Type tell is the same speech and the same picture.
+spoken_by_result AS (
+    SELECT
+        s.job_id,
+        s.source,
+        count(*) AS sentences_count,
+        sum(s.words_count)::BIGINT AS words_count
+    FROM transcript AS s
+    GROUP BY s.job_id, s.source, s.result_index
+),
+
 speech AS (
     SELECT
         s.job_id,
-        count(*) FILTER (WHERE s.source = 'NLP') AS nlp_count,
-        count(*) FILTER (WHERE s.source = 'ASR') AS asr_count,
-        sum(s.words_count)::BIGINT AS words_count
-    FROM transcript AS s
+        max(row(s.sentences_count, s.words_count)) FILTER (WHERE s.source = 'NLP') AS nlp_counts,
+        max(s.sentences_count) FILTER (WHERE s.source = 'ASR') AS asr_count
+    FROM spoken_by_result AS s
     GROUP BY s.job_id
+),
+
+parts_by_result AS (
+    SELECT
+        c.job_id,
+        count(*) AS chapters_count
+    FROM nlp_chapters AS c
+    GROUP BY c.job_id, c.result_index
 ),
 
 parts AS (
     SELECT
         c.job_id,
-        count(*) AS chapters_count
-    FROM nlp_chapters AS c
+        max(c.chapters_count) AS chapters_count
+    FROM parts_by_result AS c
     GROUP BY c.job_id
 ),
 
-texts AS (
+texts_by_result AS (
     SELECT
         o.job_id,
         count(*) AS on_screen_texts_count
     FROM ocr_texts AS o
     WHERE o.content <> ''
+    GROUP BY o.job_id, o.result_index
+),
+
+texts AS (
+    SELECT
+        o.job_id,
+        max(o.on_screen_texts_count) AS on_screen_texts_count
+    FROM texts_by_result AS o
     GROUP BY o.job_id
 ),
 
@@ -209,8 +278,8 @@ SELECT
     g.top_tags,
     coalesce(e.entities_count, 0) AS entities_count,
     e.top_entities,
-    coalesce(nullif(s.nlp_count, 0), s.asr_count, 0) AS sentences_count,
-    coalesce(s.words_count, 0) AS words_count,
+    coalesce(s.nlp_counts[1], s.asr_count, 0) AS sentences_count,
+    coalesce(s.nlp_counts[2], 0) AS words_count,
     coalesce(c.chapters_count, 0) AS chapters_count,
     coalesce(o.on_screen_texts_count, 0) AS on_screen_texts_count,
     l.languages,

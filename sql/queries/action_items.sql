@@ -58,9 +58,9 @@ SELECT
     i.said,
     printf(
         '%d:%02d:%02d',
-        floor(i.start_seconds)::BIGINT // 3600,
-        floor(i.start_seconds)::BIGINT // 60 % 60,
-        floor(i.start_seconds)::BIGINT % 60
+        try_cast(floor(i.start_seconds) AS BIGINT) // 3600,
+        try_cast(floor(i.start_seconds) AS BIGINT) // 60 % 60,
+        try_cast(floor(i.start_seconds) AS BIGINT) % 60
     ) AS said_at
 FROM items AS i
 LEFT JOIN titles AS t ON i.job_id = t.job_id

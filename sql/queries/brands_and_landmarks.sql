@@ -22,7 +22,7 @@ WITH found AS (
         l.label AS found_name,
         NULL AS address
     FROM labels AS l
-    WHERE l.kind = 'tag' AND lower(l.label_group) IN ('landmark', '地标')
+    WHERE l.kind = 'tag' AND lower(l.label_level1) IN ('landmark', '地标')
     UNION ALL
     SELECT
         e.job_id,

@@ -1,6 +1,6 @@
 -- Question: Which chapters are about $phrase, or have it said in them?
 -- Grain: one row per chapter that has $phrase in its headline, its summary or its speech
--- Reads: chapters, transcript
+-- Reads: chapters, moments
 -- Units: seconds from the start of the video
 -- Where ASR and NLP both heard the speech, sentences count once: those of who heard more.
 -- Sample parameters: phrase = customers
@@ -10,12 +10,12 @@
 --   talk-1 | Weekly review | Release plan | 0.0 | 8.0 | false | 1
 WITH said AS (
     SELECT
-        t.job_id,
-        t.source,
-        t.result_index,
-        t.start_seconds
-    FROM transcript AS t
-    WHERE contains(lower(t.text), lower($phrase))
+        m.job_id,
+        m.table_name,
+        m.result_index,
+        m.start_seconds
+    FROM moments($phrase) AS m
+    WHERE m.kind = 'sentence' AND m.end_seconds IS NOT NULL
 ),
 
 counts AS (
@@ -23,8 +23,10 @@ counts AS (
         c.job_id,
         c.result_index,
         c.chapter_index,
-        count(*) FILTER (WHERE s.source = 'ASR') AS asr_count,
-        count(*) FILTER (WHERE s.source = 'NLP' AND s.result_index = c.result_index) AS nlp_count
+        count(*) FILTER (WHERE s.table_name = 'asr_segments') AS asr_count,
+        count(*) FILTER (
+            WHERE s.table_name = 'nlp_paragraphs' AND s.result_index = c.result_index
+        ) AS nlp_count
     FROM chapters AS c
     INNER JOIN said AS s
         ON

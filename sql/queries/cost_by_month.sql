@@ -5,7 +5,7 @@
 -- Where lower_bound_share is not 0, more was indexed than can be told; see indexed_minutes.
 -- Sample answer:
 --   month | jobs_count | not_loaded_share | minutes | lower_bound_share | data_megabytes | rows_per_minute | usages
---   2024-05-01 | 2 | 0.0 | 0.8 | 1.0 | 0.005 | 58.8 | ASR 30, VideoLabel 30
+--   2024-05-01 | 2 | 0.0 | 0.8 | 1.0 | 0.005 | 64.8 | ASR 30, VideoLabel 30
 --   2024-06-01 | 3 | 0.667 | 1.0 | 0.0 | 0.003 | 36.0 | NLP 60
 SELECT
     m.month,

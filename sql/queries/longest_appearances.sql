@@ -17,7 +17,7 @@
 --   tag          | Piano        | show-1 | 0:00:06   | 5.0            | 2
 --   entity       | 黄山         | show-1 | 0:00:02   | 4.0            | 1
 --   unknown_face | 未知人脸1    | show-1 | 0:00:08   | 4.0            | 1
---   person       | 张伟         | show-2 | 0:00:00   | 2.5            | 1
+--   person       | 张伟         | show-2 | 0:00:00   | 2.5            | 2
 --   brand        | Nike         | show-1 | 0:00:16   | 2.0            | 1
 --   entity       | Running shoe | show-1 | 0:00:16   | 2.0            | 1
 --   entity       | 黄山         | show-1 | 0:00:14   | 1.0            | 1
@@ -26,7 +26,7 @@ WITH segments AS (
         a.job_id,
         a.kind,
         a.label,
-        floor(a.start_seconds)::BIGINT AS start_second,
+        try_cast(floor(a.start_seconds) AS BIGINT) AS start_second,
         round(a.end_seconds - a.start_seconds, 3) AS length_seconds,
         a.occurrences_count
     FROM appearances(1) AS a

@@ -12,7 +12,7 @@
 WITH firsts AS (
     SELECT
         p.*,
-        floor(p.first_seconds)::BIGINT AS first_second
+        try_cast(floor(p.first_seconds) AS BIGINT) AS first_second
     FROM person_screen_time AS p
     WHERE p.first_seconds IS NOT NULL
 )

@@ -13,8 +13,20 @@
 --   show-1 | 5.0        | 90.0                | 160.0               | 110.0             | 190.0             | 0.0               | 0.88
 WITH boxes AS (
     SELECT
-        t.*,
-        lag(struct_pack(x_px := t.bbox_1, y_px := t.bbox_2, at_seconds := t.at_seconds)) OVER (
+        t.* REPLACE (
+            -- The numbers of a box may be any whole ones, and their sum too long for one.
+            t.bbox_1::BIGINT AS bbox_1,
+            t.bbox_2::BIGINT AS bbox_2,
+            t.bbox_3::BIGINT AS bbox_3,
+            t.bbox_4::BIGINT AS bbox_4
+        ),
+        lag(
+            struct_pack(
+                x_px := t.bbox_1::BIGINT,
+                y_px := t.bbox_2::BIGINT,
+                at_seconds := t.at_seconds
+            )
+        ) OVER (
             PARTITION BY t.job_id, t.result_index, t.entity_index, t.detail_index
             ORDER BY t.at_seconds, t.track_index
         ) AS previous_box

@@ -1,50 +1,38 @@
 -- Question: Who is never on screen together with somebody else?
 -- Grain: one row per job and person that shares the screen with nobody in that video
--- Reads: appearances
+-- Reads: person_screen_time, co_appearances
 -- Units: seconds
--- Unknown faces are company, too. To follow each other without a gap is not to be together.
+-- Unknown faces are company, too. For what it is to be together see co_appearances: to follow each
+-- other without a gap is not. Who has no appearance with a time is left out.
 -- Sample answer:
 --   job_id | person    | is_unknown | appearances_count | on_screen_seconds
 --   show-2 | 未知人脸1 | true       | 1                 | 6.0
 --   show-2 | 张伟      | false      | 1                 | 2.5
-WITH segments AS (
+WITH together AS (
     SELECT
-        a.job_id,
-        a.kind,
-        a.label,
-        a.start_seconds,
-        a.end_seconds,
-        max(a.end_seconds) OVER earlier AS reached_seconds,
-        lag(a.start_seconds) OVER in_order AS previous_start_seconds,
-        lead(a.start_seconds) OVER in_order AS next_start_seconds
-    FROM appearances() AS a
-    WHERE a.kind IN ('person', 'unknown_face')
-    WINDOW
-        in_order AS (PARTITION BY a.job_id ORDER BY a.start_seconds, a.end_seconds, a.label),
-        earlier AS (
-            PARTITION BY a.job_id
-            ORDER BY a.start_seconds, a.end_seconds, a.label
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        )
+        c.job_id,
+        c.first_person AS person,
+        c.first_kind AS kind
+    FROM co_appearances(0) AS c
+    UNION
+    SELECT
+        c.job_id,
+        c.second_person AS person,
+        c.second_kind AS kind
+    FROM co_appearances(0) AS c
 )
 
 SELECT
-    s.job_id,
-    s.label AS person,
-    s.kind = 'unknown_face' AS is_unknown,
-    count(*) AS appearances_count,
-    round(sum(s.end_seconds - s.start_seconds), 3) AS on_screen_seconds
-FROM segments AS s
-GROUP BY s.job_id, s.kind, s.label
--- Segments of one person never meet: what meets is of two.
-HAVING
-    NOT coalesce(
-        bool_or(
-            s.reached_seconds > s.start_seconds
-            OR s.previous_start_seconds = s.start_seconds
-            OR s.next_start_seconds = s.start_seconds
-            OR s.next_start_seconds < s.end_seconds
-        ),
-        FALSE
-    )
-ORDER BY on_screen_seconds DESC, s.job_id ASC, person ASC
+    p.job_id,
+    p.person,
+    p.is_unknown,
+    p.appearances_count,
+    round(p.on_screen_seconds, 3) AS on_screen_seconds
+FROM person_screen_time AS p
+ANTI JOIN together AS t
+    ON
+        p.job_id = t.job_id
+        AND p.person = t.person
+        AND p.is_unknown = (t.kind = 'unknown_face')
+WHERE p.appearances_count > 0
+ORDER BY on_screen_seconds DESC, p.job_id ASC, p.person ASC

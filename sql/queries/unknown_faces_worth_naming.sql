@@ -11,9 +11,10 @@
 WITH looks AS (
     SELECT
         u.*,
-        floor(u.at_seconds)::BIGINT AS look_second,
-        u.box_right - u.box_left AS width,
-        u.box_bottom - u.box_top AS height
+        try_cast(floor(u.at_seconds) AS BIGINT) AS look_second,
+        -- Corners may be any whole numbers, and their difference too long for one.
+        u.box_right - u.box_left::BIGINT AS width,
+        u.box_bottom - u.box_top::BIGINT AS height
     FROM unknown_faces AS u
 )
 

@@ -14,7 +14,7 @@ WITH said AS (
         t.result_index,
         t.sentence_index,
         coalesce(t.speaker_name, t.speaker_id) AS speaker,
-        floor(t.start_seconds)::BIGINT AS start_second,
+        try_cast(floor(t.start_seconds) AS BIGINT) AS start_second,
         round(t.end_seconds - t.start_seconds, 3) AS length_seconds,
         t.text
     FROM transcript AS t

@@ -8,13 +8,13 @@
 --   job_id | starts_at | ends_at | length_seconds | occurrences_count | best_score
 --   show-1 | 0:00:00   | 0:00:12 | 12.0           | 2                 | 0.97
 --   show-1 | 0:00:20   | 0:00:25 | 5.0            | 1                 | 0.9
---   show-2 | 0:00:00   | 0:00:03 | 2.5            | 1                 | 0.91
+--   show-2 | 0:00:00   | 0:00:03 | 2.5            | 2                 | 0.91
 WITH seen AS (
     SELECT
         a.job_id,
         a.segment_index,
-        floor(a.start_seconds)::BIGINT AS start_second,
-        ceil(a.end_seconds)::BIGINT AS end_second,
+        try_cast(floor(a.start_seconds) AS BIGINT) AS start_second,
+        try_cast(ceil(a.end_seconds) AS BIGINT) AS end_second,
         round(a.end_seconds - a.start_seconds, 3) AS length_seconds,
         a.occurrences_count,
         a.best_score

@@ -2,7 +2,8 @@
 -- Grain: one row per text of a video that contains the phrase
 -- Reads: moments
 -- Units: times as h:mm:ss from the start of the video; score is a ratio
--- Summaries have no time of their own: they come last in their video.
+-- Summaries have no time of their own: they come last in their video. So does what has a time that
+-- is no number of seconds.
 -- Sample parameters: phrase = 黄山
 -- Sample answer:
 --   job_id | starts_at | kind           | text         | score
@@ -15,7 +16,9 @@
 WITH found AS (
     SELECT
         m.*,
-        CASE WHEN m.end_seconds IS NOT NULL THEN floor(m.start_seconds)::BIGINT END AS start_second
+        CASE
+            WHEN m.end_seconds IS NOT NULL THEN try_cast(floor(m.start_seconds) AS BIGINT)
+        END AS start_second
     FROM moments($phrase) AS m
 )
 

@@ -1,12 +1,13 @@
 -- Question: Who speaks how much, and how fast?
--- Grain: one row per job and speaker of an NLP result
+-- Grain: one row per job, NLP result and speaker
 -- Reads: transcript
 -- Units: seconds of their sentences; words per minute of them; speaking_share is a ratio
--- Words are as the service parts them; in Chinese they have one character or several.
+-- Voices are numbered anew in each result. Words are as the service parts them; in Chinese they have
+-- one character or several.
 -- Sample answer:
---   job_id | speaker   | sentences_count | words_count | speaking_seconds | words_per_minute | speaking_share
---   talk-1 | Speaker 1 | 2               | 8           | 4.0              | 120.0            | 0.667
---   talk-1 | Speaker 2 | 1               | 2           | 2.0              | 60.0             | 0.333
+--   job_id | result_index | speaker   | sentences_count | words_count | speaking_seconds | words_per_minute | speaking_share
+--   talk-1 | 0            | Speaker 1 | 2               | 8           | 4.0              | 120.0            | 0.667
+--   talk-1 | 0            | Speaker 2 | 1               | 2           | 2.0              | 60.0             | 0.333
 WITH spoken AS (
     SELECT
         t.job_id,
@@ -24,6 +25,7 @@ WITH spoken AS (
 
 SELECT
     s.job_id,
+    s.result_index,
     s.speaker,
     s.sentences_count,
     s.words_count,

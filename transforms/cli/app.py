@@ -219,7 +219,10 @@ def rollback(
         ),
     ] = None,
     *,
-    reason: Annotated[str | None, typer.Option(help="Why, for whoever meets the hold.")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why, for whoever meets the hold; without VERSION it goes one back."),
+    ] = None,
     listed: Annotated[
         bool, typer.Option("--list", help="Show the versions that are kept.")
     ] = False,

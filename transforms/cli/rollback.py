@@ -25,7 +25,8 @@ def rollback(
     Raises:
         ConfigurationError: More than one of these is asked for, or there is no such version.
     """
-    if (listed or released) and (version or reason or (listed and released)):
+    given = version is not None or reason is not None
+    if (listed or released) and (given or (listed and released)):
         raise ConfigurationError(
             "--list and --release stand alone: give one of them, or a version with its --reason"
         )

@@ -21,7 +21,7 @@ from transforms.errors import CognitionError, ConfigurationError
 from transforms.plain import plain
 from transforms.warehouse.build import content_digest, open_build
 from transforms.warehouse.check import Check, Severity
-from transforms.warehouse.ddl import CHECK_FAILURES
+from transforms.warehouse.ddl import CHECK_FAILURES, HAND_ROWS
 from transforms.warehouse.derived import derive_checks
 from transforms.warehouse.duck import (
     LIMITS,
@@ -40,6 +40,8 @@ KEPT_ROWS = 100
 EXAMPLE_CHARACTERS = 300
 QUARANTINE_SHARE = "quarantine_share"
 """Name of the check that the settings give a limit."""
+ALIAS_KEYS = "alias_keys"
+"""Name of the check of aliases; those of the lake's files are checked when they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,11 @@ class ChecksFailedError(CognitionError):
             f"{r.name} ({r.rows} rows): {r.description}{f' {r.example}' if r.example else ''}"
             for r in failed
         )
-        rebuild = "; if the lake is right, delete build.duckdb and run `cognition load`"
-        if all(result.name == QUARANTINE_SHARE for result in failed):
-            rebuild = ""  # a new build would hold the same jobs
+        rebuild = (
+            f"; if the lake is right, delete build.duckdb and run `cognition load`. {HAND_ROWS}"
+        )
+        if all(result.name in {QUARANTINE_SHARE, ALIAS_KEYS} for result in failed):
+            rebuild = ""  # a new build would hold the same jobs; rows put in by hand are corrected
         super().__init__(
             f"{len(failed)} checks failed, nothing was published. {said} "
             f"The rows are in {CHECK_FAILURES} of build.duckdb{rebuild}"

@@ -23,6 +23,8 @@ INDEXED = frozenset({"batches", "jobs", "results"})
 CHECK_FAILURES = "check_failures"
 FACE_ALIASES = "face_aliases"
 TAG_ALIASES = "tag_aliases"
+HAND_ROWS = "Aliases put in by hand are lost with it: write them with `cognition alias` first"
+"""What is to be said wherever deleting the build is advised: no file of the lake has those rows."""
 
 # A link up to its query, and the query; in JSON text, slashes and more may be escaped.
 _ESCAPED = r"\\+(?:/|u[0-9A-Fa-f]{4})"
@@ -262,5 +264,5 @@ def _comment_column(table: Table, column: Column) -> str:
 def _rebuild(reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"build.duckdb cannot follow: {reason}. Delete build.duckdb and run `cognition load`: "
-        "it is made again from the lake, and what is published stays until then"
+        f"it is made again from the lake, and what is published stays until then. {HAND_ROWS}"
     )

@@ -1,7 +1,7 @@
 """Brings the aliases of the lake into the build, beside those that were put in by hand.
 
 Rows of the files bear their file as `source` and are replaced by every load. Rows without a source
-were put in by hand: they stay, and go before those of the files.
+were put in by hand: they stay as they are, go before those of the files, and end their chains.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from transforms.aliases import FACES, FILES, TAGS, Aliases, AliasFile
+from transforms.aliases import FACES, FILES, TAGS, Alias, Aliases, AliasFile, resolve
 from transforms.errors import ConfigurationError
 from transforms.plain import plain
 from transforms.warehouse.ddl import quote
@@ -72,8 +72,8 @@ def read_rows(connection: Connection, file: AliasFile) -> list[AliasRow]:
 def rows_wanted(file: AliasFile, aliases: Aliases, known: Sequence[AliasRow]) -> list[AliasRow]:
     """Returns the rows a warehouse shall have, given those it has."""
     kept = [row for row in known if row[-1] is None]
-    taken = by_hand(known)
-    of_file = [a for a in aliases.of[file.table] if a.key not in taken]
+    hand = (Alias(scope, name, target) for scope, name, target, _ in kept)
+    of_file = resolve(file, aliases.written[file.table], hand)
     return [*kept, *((a.scope, a.name, a.target, file.path) for a in of_file)]
 
 

@@ -5,7 +5,8 @@ opens it again; nobody ever sees half a load. A crash at any point leaves the ol
 one. The last versions stay in `versions/`; the published file is a hard link to one of them.
 
 A published file that does not bear the time of its version was written to by someone: the build is
-published anew. A version that is held stays published until it is released, see `rollback`.
+published anew. Content that a version holds already is not copied again: that version is published.
+A version that is held stays published until it is released, see `rollback`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from transforms.warehouse.swap import (
     sync,
 )
 from transforms.warehouse.versions import (
+    find_content,
     find_damage,
     find_published,
     name_version,
@@ -93,6 +95,8 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
                 version = _held_version(warehouse_dir, hold, whole)
             elif whole is not None and published == digest:
                 version = whole
+            elif (kept := find_content(warehouse_dir, digest)) is not None:
+                version = kept
             else:
                 fetch(connection, "CHECKPOINT")
                 version = _copy_build(warehouse_dir, digest, now or datetime.now(UTC))

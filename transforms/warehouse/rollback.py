@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from transforms.errors import ConfigurationError
+import duckdb
+
+from transforms.errors import CognitionError, ConfigurationError
 from transforms.plain import plain
 from transforms.warehouse.duck import connect, fetch
 from transforms.warehouse.hold import Hold, read_hold, remove_hold, write_hold
@@ -27,6 +29,7 @@ from transforms.warehouse.swap import (
     swap,
 )
 from transforms.warehouse.versions import (
+    digits_of,
     find_damage,
     find_published,
     flaw_of,
@@ -114,24 +117,32 @@ def rollback(
 
     Args:
         warehouse_dir: Folder of the DuckDB files.
-        version: Its name, or a part that no other has; default: the one before the published one.
+        version: Its name, or a part that no other has; default: the newest before the published
+            one that holds something else.
         reason: Why, for those who meet the hold.
         now: Time of the hold; default: the present.
 
     Raises:
-        ConfigurationError: There is no such version, or it is published and held already.
+        ConfigurationError: There is no such version, the name is empty, or it is published and
+            held already.
         PublishError: The version is damaged, or a file could not be written.
         WarehouseLockedError: Another process publishes, or writes to the published file.
     """
+    _require_name(version)
     _require_versions(warehouse_dir)
     target = warehouse_dir / PUBLISHED
-    command = f"cognition rollback {plain(version)}" if version else "cognition rollback"
+    command = (
+        f"cognition rollback {plain(version)}" if version is not None else "cognition rollback"
+    )
     with alone(warehouse_dir), explained(target, command):
         settle_log(target)
         known = read_digest(target)
         whole = find_published(warehouse_dir)
         before = whole or _linked(warehouse_dir)
-        chosen = _find(warehouse_dir, version) if version else _before(warehouse_dir, before)
+        if version is not None:
+            chosen = _find(warehouse_dir, version)
+        else:
+            chosen = _before(warehouse_dir, before)
         if chosen == whole:
             _refuse_twice(warehouse_dir, chosen)
         if flaw := find_damage(chosen):
@@ -206,6 +217,19 @@ def _count(version: Path) -> tuple[int, int]:
         return int(batches), int(jobs)
 
 
+def _require_name(version: str | None) -> None:
+    """Refuses what a variable that is not set gives, which is part of every name."""
+    if version is not None and not _name_in(version):
+        raise ConfigurationError(
+            "the version is empty: name one, or give no version to go to the one before the "
+            f"published one; {_LIST}"
+        )
+
+
+def _name_in(given: str) -> str:
+    return Path(given.strip()).name.removesuffix(".duckdb")
+
+
 def _require_versions(warehouse_dir: Path) -> None:
     if not list_versions(warehouse_dir):
         raise ConfigurationError(
@@ -223,20 +247,35 @@ def _linked(warehouse_dir: Path) -> Path | None:
 
 
 def _before(warehouse_dir: Path, published: Path | None) -> Path:
-    """Returns the version before the published one, or the newest where that is none of them."""
+    """Returns the version before the published one, or the newest where that is none of them.
+
+    Versions of the published content are none to go back to: what is wrong with it is in them.
+    """
     versions = list_versions(warehouse_dir)
-    older = [each for each in versions if published is None or each.stem < published.stem]
-    if not older:
-        raise ConfigurationError(
-            f"{versions[0].stem} is published and the oldest version that is kept: there is none "
-            f"before it; {_LIST}"
-        )
-    return older[-1]
+    if published is None:
+        return versions[-1]
+    older = [each for each in versions if each.stem < published.stem]
+    for version in reversed(older):
+        if not _hold_the_same(version, published):
+            return version
+    told = "the oldest version that is kept: there is none before it"
+    if older:
+        told = "all that are kept from before it hold the same"
+    raise ConfigurationError(f"{published.stem} is published and {told}; {_LIST}")
+
+
+def _hold_the_same(version: Path, published: Path) -> bool:
+    """Tells whether two versions hold the same; of one that cannot be read its name tells."""
+    if digits_of(version) != digits_of(published):
+        return False
+    with suppress(CognitionError, duckdb.Error):
+        return read_digest(version) == read_digest(published)
+    return True
 
 
 def _find(warehouse_dir: Path, given: str) -> Path:
     """Returns the version of a name, or of a part that no other has."""
-    name = Path(given).name.removesuffix(".duckdb")
+    name = _name_in(given)
     versions = list_versions(warehouse_dir)
     found = [each for each in versions if each.stem == name]
     found = found or [each for each in versions if name in each.stem]

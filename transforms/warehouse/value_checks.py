@@ -15,6 +15,8 @@ START, END, AT = "start_seconds", "end_seconds", "at_seconds"
 AUDIO, DURATION = "nlp_audio", "duration_seconds"
 TOLERANCE_SECONDS = 1.0
 """The audio may end before the picture does, and frames are sampled at whole seconds."""
+CEILING_SECONDS = 864_000.0
+"""Ten days: nothing lies that far after the start of a video, however long it may be."""
 _BOX = ("box_left", "box_right", "box_top", "box_bottom")
 _LIMITS = {"const": "=", "minimum": ">=", "maximum": "<="}
 
@@ -22,8 +24,8 @@ _LIMITS = {"const": "=", "minimum": ">=", "maximum": "<="}
 def check_inside(tables: Iterable[Table]) -> Iterator[Check]:
     """Yields the check that what is timed lies inside its video, over all tables at once.
 
-    How long a video is is known of its audio alone: where a job has none, only times before the
-    start are found.
+    How long a video is is known of its audio alone: where a job has none, or one that is longer
+    than any can be, only times before the start and those above a ceiling are found.
     """
     every = list(tables)
     timed = [table for table in every if _times(table)]
@@ -32,14 +34,15 @@ def check_inside(tables: Iterable[Table]) -> Iterator[Check]:
     known = any(table.name == AUDIO and DURATION in _names_of(table.columns) for table in every)
     lengths = f"""
         SELECT job_id, max({DURATION}) AS {DURATION}
-        FROM {AUDIO} WHERE {DURATION} > 0 GROUP BY job_id
+        FROM {AUDIO} WHERE {DURATION} > 0 AND {DURATION} <= {CEILING_SECONDS} GROUP BY job_id
     """  # noqa: S608 - constants
     nothing = f"SELECT '' AS job_id, 0.0 AS {DURATION} WHERE false"
-    parts = [part for table in timed for part in (_before(table), _after(table))]
+    parts = [part for table in timed for part in (_before(table), _after(table), _beyond(table))]
     sql = f"WITH lengths AS ({lengths if known else nothing}) {' UNION ALL '.join(parts)}"
     question = (
         "Does all that is timed lie inside its video, from 0 to "
-        f"{TOLERANCE_SECONDS:g} s after the end of the audio?"
+        f"{TOLERANCE_SECONDS:g} s after the end of the audio, without one to "
+        f"{CEILING_SECONDS:.0f} s?"
     )
     yield Check("inside_the_video", "warn", question, sql)
 
@@ -89,6 +92,17 @@ def _after(table: Table) -> str:
         SELECT {_place(table)}, l.{DURATION} AS audio_seconds
         FROM {quote(table.name)} AS t INNER JOIN lengths AS l ON t.job_id = l.job_id
         WHERE {last} > l.{DURATION} + {TOLERANCE_SECONDS} AND {first} >= 0
+    """  # noqa: S608 - names of the schemas, quoted
+
+
+def _beyond(table: Table) -> str:
+    """Returns SQL for rows no video is long enough for; statistics of the file answer it."""
+    late = " OR ".join(f"t.{name} > {CEILING_SECONDS}" for name in _times(table))
+    first = f"least({', '.join(f't.{name}' for name in _times(table))})"
+    return f"""
+        SELECT {_place(table)}, NULL::DOUBLE AS audio_seconds
+        FROM {quote(table.name)} AS t ANTI JOIN lengths AS l ON t.job_id = l.job_id
+        WHERE ({late}) AND {first} >= 0
     """  # noqa: S608 - names of the schemas, quoted
 
 

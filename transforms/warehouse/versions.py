@@ -25,7 +25,7 @@ from transforms.warehouse.duck import (
 )
 from transforms.warehouse.hold import read_hold
 from transforms.warehouse.query import PUBLISHED
-from transforms.warehouse.swap import VERSIONS
+from transforms.warehouse.swap import VERSIONS, read_digest
 
 _NAME = re.compile(r"warehouse-(\d{8}T\d{6})-[0-9a-f]{8}")
 _TIME = "%Y%m%dT%H%M%S"
@@ -54,6 +54,26 @@ def name_version(warehouse_dir: Path, digest: str, now: datetime) -> tuple[str, 
 def time_of(version: Path) -> datetime:
     """Returns when a version was published, to the second, UTC."""
     return datetime.strptime(version.stem.split("-")[1], _TIME).replace(tzinfo=UTC)
+
+
+def digits_of(version: Path) -> str:
+    """Returns the digits of the content's digest that a version bears in its name."""
+    return version.stem.rpartition("-")[2]
+
+
+def find_content(warehouse_dir: Path, digest: str) -> Path | None:
+    """Returns the newest version that is whole and holds a content, or None.
+
+    Args:
+        warehouse_dir: Folder of the DuckDB files.
+        digest: Of the content.
+    """
+    for version in reversed(list_versions(warehouse_dir)):
+        if not digest.startswith(digits_of(version)) or find_damage(version):
+            continue
+        if read_digest(version) == digest:
+            return version
+    return None
 
 
 def find_published(warehouse_dir: Path) -> Path | None:

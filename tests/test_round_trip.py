@@ -47,6 +47,8 @@ def check(kind: str, documents: Sequence[Json]) -> int:
     back = made_again(kind, documents)
     for job_id, document in back.items():
         sent = documents[int(job_id.removeprefix("job-"))]
+        if isinstance(sent, str) and sent.strip() == "null":
+            sent = None  # sent as it is, this text is JSON's null
         assert normal(document) == normal(sent)
     return len(documents) - len(back)
 

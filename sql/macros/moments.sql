@@ -72,7 +72,8 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
 
     words AS (
         SELECT
-            w.job_id,
+            -- Asked for one video, DuckDB reads the words of that video to find the likely ones.
+            l.job_id,
             w.result_index,
             w.paragraph_index,
             w.sentence_id,
@@ -146,7 +147,7 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
             t.score,
             t.table_name,
             t.result_index,
-            t.row_key
+            concat_ws(' ', t.index_1, t.index_2) AS row_key
         FROM timeline AS t
         WHERE
             t.kind IN ('person', 'unknown_face', 'tag', 'category', 'entity', 'hotword', 'free_tag')
@@ -161,7 +162,9 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
             t.score,
             t.table_name,
             t.result_index,
-            t.row_key
+            concat_ws(
+                ' ', t.index_1, CASE WHEN t.kind = 'subtitle' THEN t.label_group END, t.index_2
+            ) AS row_key
         FROM timeline AS t
         WHERE
             t.kind IN (
@@ -198,13 +201,13 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
             t.score,
             t.table_name,
             t.result_index,
-            t.row_key
+            t.index_1::VARCHAR AS row_key
         FROM timeline AS t
         INNER JOIN nlp_chapters AS c
             ON
                 t.job_id = c.job_id
                 AND t.result_index = c.result_index
-                AND t.row_key = c.chapter_index::VARCHAR
+                AND t.index_1 = c.chapter_index
         WHERE t.kind = 'chapter'
         UNION ALL
         SELECT

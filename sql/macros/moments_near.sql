@@ -65,20 +65,25 @@ CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- no
         WHERE f.end_seconds IS NOT NULL
     ),
 
-    -- Videos with both phrases; of the others nothing is put in order.
+    -- Videos with both phrases; of the others nothing is put in order. In lists, not by a join, which
+    -- would keep a question about one video from being asked of that video alone.
     both_in AS (
-        SELECT t.job_id
+        SELECT
+            t.job_id,
+            unnest(list(row(t.side, t.moment, t.starts_at, t.ends_at))) AS one
         FROM timed AS t
         GROUP BY t.job_id
-        HAVING count(DISTINCT t.side) = 2
+        HAVING min(t.side) < max(t.side)
     ),
 
     lasting AS (
         SELECT
-            t.*,
-            t.ends_at - t.starts_at AS lasts
-        FROM timed AS t
-        SEMI JOIN both_in AS b ON t.job_id = b.job_id
+            b.job_id,
+            b.one[1] AS side,
+            b.one[2] AS moment,
+            b.one[3] AS starts_at,
+            b.one[4] - b.one[3] AS lasts
+        FROM both_in AS b
     ),
 
     -- Of two that begin together, the first phrase's is taken to last while the other's begins.
@@ -119,23 +124,35 @@ CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- no
         FROM lasting AS l
     ),
 
-    begun AS (
+    -- Each text with the places of those of the other phrase that begin while it lasts. In lists:
+    -- to read a table twice would keep a question about one video from being asked of that alone.
+    gathered AS (
         SELECT
             n.job_id,
-            n.side,
-            n.moment,
-            unnest(range(n.others_before + 1, n.others_until + 1)) AS other_place
+            list(n.moment ORDER BY n.place) FILTER (WHERE n.side = 'a') AS a_moments,
+            list(n.moment ORDER BY n.place) FILTER (WHERE n.side = 'b') AS b_moments,
+            unnest(list(row(n.side, n.place, n.others_before, n.others_until))) AS begun
         FROM numbered AS n
+        GROUP BY n.job_id
+    ),
+
+    begun AS (
+        SELECT
+            g.job_id,
+            g.a_moments,
+            g.b_moments,
+            g.begun[1] AS side,
+            g.begun[2] AS place,
+            unnest(range(g.begun[3] + 1, g.begun[4] + 1)) AS other_place
+        FROM gathered AS g
     ),
 
     pairs AS (
         SELECT
             g.job_id,
-            CASE WHEN g.side = 'a' THEN g.moment ELSE o.moment END AS one,
-            CASE WHEN g.side = 'a' THEN o.moment ELSE g.moment END AS other
+            g.a_moments[CASE WHEN g.side = 'a' THEN g.place ELSE g.other_place END] AS one,
+            g.b_moments[CASE WHEN g.side = 'a' THEN g.other_place ELSE g.place END] AS other
         FROM begun AS g
-        INNER JOIN numbered AS o
-            ON g.job_id = o.job_id AND g.other_place = o.place AND g.side <> o.side
     )
 
     SELECT

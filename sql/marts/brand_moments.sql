@@ -18,7 +18,8 @@
 --   score [ratio]: Confidence; NULL where there is none.
 --   table_name: Table of the row it comes from.
 --   result_index: Position of the result in the reply, from 0.
---   row_key: The other keys of that row, as cognition explain takes them after job and result.
+--   index_1: First key of that row after result_index, as tag_index, see timeline.
+--   index_2: Second key of that row, as occurrence_index.
 CREATE OR REPLACE VIEW brand_moments AS
 WITH names AS (
     SELECT
@@ -172,13 +173,14 @@ SELECT
     t.score,
     t.table_name,
     t.result_index,
-    t.row_key
+    t.index_1,
+    t.index_2
 FROM timeline AS t
 INNER JOIN brands AS b
     ON
         t.job_id = b.job_id
         AND t.result_index = b.result_index
-        AND t.thing_index = b.thing_index
+        AND t.index_1 = b.thing_index
         AND CASE WHEN t.kind = 'tag' THEN 'logo' ELSE 'entity' END = b.source
 WHERE t.table_name IN ('video_tag_occurrences', 'cpv_entity_details')
 UNION ALL
@@ -192,7 +194,8 @@ SELECT
     t.score,
     t.table_name,
     t.result_index,
-    t.row_key
+    t.index_1,
+    t.index_2
 FROM timeline AS t
 INNER JOIN named AS n ON t.job_id = n.job_id AND t.label = n.label
 WHERE t.table_name = 'ocr_texts';

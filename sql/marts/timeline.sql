@@ -25,8 +25,11 @@
 --   source_label: The label as the service wrote it.
 --   table_name: Table of the row it comes from.
 --   result_index: Position of the result in the reply, from 0.
---   thing_index: Last key of the row of labels that names it; NULL where labels has none.
---   row_key: The other keys of that row, as cognition explain takes them after job and result.
+--   index_1: First key of that row after result_index, as person_index; with it labels finds what
+--       was observed (thing_index).
+--   index_2: Second key of that row, as occurrence_index; NULL where it has none. Of a line of
+--       subtitles file_index, language (label_group) and line_index are the keys.
+--   index_3: Third key of that row, as track_index; NULL where it has none.
 CREATE OR REPLACE VIEW timeline AS
 WITH observed AS (
     SELECT
@@ -40,8 +43,9 @@ WITH observed AS (
         o.score,
         'video_person_occurrences' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.person_index, o.occurrence_index) AS row_key
+        o.person_index AS index_1,
+        o.occurrence_index AS index_2,
+        NULL AS index_3
     FROM video_person_occurrences AS o
     INNER JOIN labels AS l
         ON
@@ -61,8 +65,9 @@ WITH observed AS (
         o.score,
         'video_tag_occurrences' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.tag_index, o.occurrence_index) AS row_key
+        o.tag_index AS index_1,
+        o.occurrence_index AS index_2,
+        NULL AS index_3
     FROM video_tag_occurrences AS o
     INNER JOIN labels AS l
         ON
@@ -82,8 +87,9 @@ WITH observed AS (
         o.score,
         'cpv_category_details' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.category_index, o.detail_index) AS row_key
+        o.category_index AS index_1,
+        o.detail_index AS index_2,
+        NULL AS index_3
     FROM cpv_category_details AS o
     INNER JOIN labels AS l
         ON
@@ -103,8 +109,9 @@ WITH observed AS (
         o.score,
         'cpv_entity_details' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.entity_index, o.detail_index) AS row_key
+        o.entity_index AS index_1,
+        o.detail_index AS index_2,
+        NULL AS index_3
     FROM cpv_entity_details AS o
     INNER JOIN labels AS l
         ON
@@ -124,8 +131,9 @@ WITH observed AS (
         o.score,
         'cpv_hotword_details' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.hotword_index, o.detail_index) AS row_key
+        o.hotword_index AS index_1,
+        o.detail_index AS index_2,
+        NULL AS index_3
     FROM cpv_hotword_details AS o
     INNER JOIN labels AS l
         ON
@@ -145,8 +153,9 @@ WITH observed AS (
         o.score,
         'cpv_free_tag_details' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.free_tag_index, o.detail_index) AS row_key
+        o.free_tag_index AS index_1,
+        o.detail_index AS index_2,
+        NULL AS index_3
     FROM cpv_free_tag_details AS o
     INNER JOIN labels AS l
         ON
@@ -166,8 +175,9 @@ WITH observed AS (
         o.score,
         'cpv_entity_tracks' AS table_name,
         o.result_index,
-        l.thing_index,
-        concat_ws(' ', o.entity_index, o.detail_index, o.track_index) AS row_key
+        o.entity_index AS index_1,
+        o.detail_index AS index_2,
+        o.track_index AS index_3
     FROM cpv_entity_tracks AS o
     INNER JOIN labels AS l
         ON
@@ -187,8 +197,9 @@ WITH observed AS (
         NULL AS score,
         'asr_segments' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.segment_index) AS row_key
+        o.segment_index AS index_1,
+        NULL AS index_2,
+        NULL AS index_3
     FROM asr_segments AS o
     UNION ALL
     SELECT
@@ -202,8 +213,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_words' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.paragraph_index, o.word_index) AS row_key
+        o.paragraph_index AS index_1,
+        o.word_index AS index_2,
+        NULL AS index_3
     FROM nlp_words AS o
     INNER JOIN nlp_paragraphs AS p
         ON
@@ -222,8 +234,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_audio_segments' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.segment_index) AS row_key
+        o.segment_index AS index_1,
+        NULL AS index_2,
+        NULL AS index_3
     FROM nlp_audio_segments AS o
     UNION ALL
     SELECT
@@ -237,8 +250,9 @@ WITH observed AS (
         o.score,
         'ocr_texts' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.frame_index, o.text_index) AS row_key
+        o.frame_index AS index_1,
+        o.text_index AS index_2,
+        NULL AS index_3
     FROM ocr_texts AS o
     INNER JOIN ocr_frames AS f
         ON
@@ -257,8 +271,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_chapters' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.chapter_index) AS row_key
+        o.chapter_index AS index_1,
+        NULL AS index_2,
+        NULL AS index_3
     FROM nlp_chapters AS o
     UNION ALL
     SELECT
@@ -272,8 +287,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_key_sentences' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.key_sentence_index) AS row_key
+        o.key_sentence_index AS index_1,
+        NULL AS index_2,
+        NULL AS index_3
     FROM nlp_key_sentences AS o
     UNION ALL
     SELECT
@@ -287,8 +303,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_actions' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.action_index) AS row_key
+        o.action_index AS index_1,
+        NULL AS index_2,
+        NULL AS index_3
     FROM nlp_actions AS o
     -- From 0 to 0 stands for no time at all.
     WHERE o.start_seconds <> 0 OR o.end_seconds <> 0
@@ -304,8 +321,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_mind_map_nodes' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.node_index) AS row_key
+        o.node_index AS index_1,
+        NULL AS index_2,
+        NULL AS index_3
     FROM nlp_mind_map_nodes AS o
     UNION ALL
     SELECT
@@ -319,8 +337,9 @@ WITH observed AS (
         NULL AS score,
         'subtitle_lines' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.file_index, o.language, o.line_index) AS row_key
+        o.file_index AS index_1,
+        o.line_index AS index_2,
+        NULL AS index_3
     FROM subtitle_lines AS o
     UNION ALL
     SELECT
@@ -334,8 +353,9 @@ WITH observed AS (
         NULL AS score,
         'nlp_translation_sentences' AS table_name,
         o.result_index,
-        NULL AS thing_index,
-        concat_ws(' ', o.paragraph_index, o.sentence_index) AS row_key
+        o.paragraph_index AS index_1,
+        o.sentence_index AS index_2,
+        NULL AS index_3
     FROM nlp_translation_sentences AS o
 )
 
@@ -353,7 +373,8 @@ SELECT
     o.source_label,
     o.table_name,
     o.result_index,
-    o.thing_index,
-    o.row_key
+    o.index_1,
+    o.index_2,
+    o.index_3
 FROM observed AS o
 WHERE o.start_seconds BETWEEN -864000 AND 864000;

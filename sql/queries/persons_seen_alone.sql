@@ -9,16 +9,9 @@
 --   show-2 | 未知人脸1 | true       | 1                 | 6.0
 --   show-2 | 张伟      | false      | 1                 | 2.5
 WITH together AS (
-    SELECT
+    SELECT DISTINCT
         c.job_id,
-        c.first_person AS person,
-        c.first_kind AS kind
-    FROM co_appearances(0) AS c
-    UNION
-    SELECT
-        c.job_id,
-        c.second_person AS person,
-        c.second_kind AS kind
+        unnest([(c.first_person, c.first_kind), (c.second_person, c.second_kind)]) AS one
     FROM co_appearances(0) AS c
 )
 
@@ -32,7 +25,7 @@ FROM person_screen_time AS p
 ANTI JOIN together AS t
     ON
         p.job_id = t.job_id
-        AND p.person = t.person
-        AND p.is_unknown = (t.kind = 'unknown_face')
+        AND p.person = t.one[1]
+        AND p.is_unknown = (t.one[2] = 'unknown_face')
 WHERE p.appearances_count > 0
 ORDER BY on_screen_seconds DESC, p.job_id ASC, p.person ASC

@@ -10,15 +10,20 @@
 --   talk-1 | Weekly review | Prepare the release | Speaker 1 | We ship on Friday. | 0:00:01
 WITH sentences AS (
     SELECT
-        t.job_id,
-        t.result_index,
-        t.sentence_id,
+        a.job_id,
+        a.result_index,
+        a.action_index,
         string_agg(t.text, ' ' ORDER BY t.sentence_index) AS said,
         arg_min(coalesce(t.speaker_name, t.speaker_id), t.sentence_index) AS speaker,
         min(t.start_seconds) AS start_seconds
-    FROM transcript AS t
-    WHERE t.source = 'NLP' AND t.sentence_id IS NOT NULL
-    GROUP BY t.job_id, t.result_index, t.sentence_id
+    FROM nlp_actions AS a
+    INNER JOIN transcript AS t
+        ON
+            t.source = 'NLP'
+            AND a.job_id = t.job_id
+            AND a.result_index = t.result_index
+            AND a.sentence_id = t.sentence_id
+    GROUP BY a.job_id, a.result_index, a.action_index
 ),
 
 titles AS (
@@ -47,7 +52,7 @@ items AS (
         ON
             a.job_id = s.job_id
             AND a.result_index = s.result_index
-            AND a.sentence_id = s.sentence_id
+            AND a.action_index = s.action_index
 )
 
 SELECT

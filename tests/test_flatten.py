@@ -436,3 +436,11 @@ def test_rows_beside_a_spoiled_place_are_the_same(kind: str, drawn: st.DataObjec
         aside = [finding.row_pointer or "" for finding in verdict.findings]
         assert made == reference(kind, [document], [aside])
         assert tuple(len(rows) for rows in made.values()) == verdict.expected
+
+
+@pytest.mark.parametrize("written", ["0.00001", "1e-7", "1.0", "1e+16", "-0.0"])
+def test_a_number_in_place_of_json_text_is_kept_as_text(written: str) -> None:
+    """A number where JSON text is expected stays in the column, equal to the last bit."""
+    verdict = check_blob(f'{{"entities":[{{"knowledgeInfo":{written}}}]}}', contract_of("CPVLabel"))
+    rows = product("CPVLabel", [verdict.line or b""], *keys_of(1))["cpv_entities"]
+    assert [row["knowledge_info"] for row in rows] == [written]

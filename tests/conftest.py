@@ -14,7 +14,7 @@ settings.register_profile("repeat", derandomize=True, database=None, print_blob=
 settings.register_profile("explore", print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 SHRINKING_SECONDS = 600
-"""Longer than Hypothesis looks for the smallest example, or a failure would be told as a timeout."""
+"""Longer than Hypothesis looks for the smallest example: else a failure is told as a timeout."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

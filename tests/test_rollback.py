@@ -27,9 +27,10 @@ from transforms.warehouse import rollback as rolling
 from transforms.warehouse.checks import run_checks
 from transforms.warehouse.duck import WarehouseLockedError
 from transforms.warehouse.hold import Hold, read_hold
+from transforms.warehouse.kept import describe_versions
 from transforms.warehouse.prune import prune
 from transforms.warehouse.publish import PublishError, publish, read_version
-from transforms.warehouse.rollback import ReleaseReport, describe_versions, release, rollback
+from transforms.warehouse.rollback import ReleaseReport, release, rollback
 
 NOON = datetime(2024, 5, 6, 12, 0, 0, tzinfo=UTC)
 WORDS = ("one", "two", "three", "four")

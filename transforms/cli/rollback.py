@@ -14,7 +14,8 @@ from transforms.errors import ConfigurationError
 from transforms.words import amount, file_size
 
 if TYPE_CHECKING:
-    from transforms.warehouse.rollback import KeptVersion, ReleaseReport, RollbackReport
+    from transforms.warehouse.kept import KeptVersion
+    from transforms.warehouse.rollback import ReleaseReport, RollbackReport
 
 
 def rollback(

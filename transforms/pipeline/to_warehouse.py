@@ -8,13 +8,14 @@ from transforms import kept_tables, lake, warehouse
 from transforms.contract import load_contracts
 from transforms.reports import Progress, no_progress
 from transforms.settings import Settings
-from transforms.warehouse import LoadReport, checks
+from transforms.warehouse import LoadReport, checks, kept
 from transforms.warehouse import publish as publishing
 from transforms.warehouse import rollback as rolling
 from transforms.warehouse.checks import CheckReport
 from transforms.warehouse.duck import Limits
+from transforms.warehouse.kept import KeptVersion
 from transforms.warehouse.publish import PublishReport
-from transforms.warehouse.rollback import KeptVersion, ReleaseReport, RollbackReport
+from transforms.warehouse.rollback import ReleaseReport, RollbackReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +88,4 @@ def release(settings: Settings) -> ReleaseReport:
 
 def versions(settings: Settings) -> tuple[KeptVersion, ...]:
     """Returns the versions that are kept, newest first."""
-    return rolling.describe_versions(settings.warehouse_dir)
+    return kept.describe_versions(settings.warehouse_dir)

@@ -48,7 +48,7 @@ screenshot: setup  ## Take the pictures in docs/images (after make demo; needs c
 test: setup .venv/bi/.ready  ## Run the test suite with coverage
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not proof" --cov --cov-report=term:skip-covered --cov-fail-under=95
 
-proof: setup  ## Flatten thousands of made-up results and make each again from its rows
+proof: setup  ## What takes minutes: thousands of made-up results made again from their rows, and more
 	@$(BIN)/python -m pytest -n 2 -m proof
 
 lint: setup  ## Check style, format, types, SQL, generated docs and schema history

@@ -158,6 +158,34 @@ def test_an_array_of_fixed_length_is_spread_over_columns() -> None:
     ]
 
 
+def test_each_column_of_an_array_has_its_own_description() -> None:
+    """`x-descriptions` tells of the columns one by one; without it all have the array's text."""
+    corner = {
+        "type": ["array", "null"],
+        "items": {"type": "integer", "minimum": 0, "maximum": 99},
+        "description": "A corner.",
+        "x-columns": ["box_left", "box_top"],
+    }
+    told = {**corner, "x-descriptions": ["x of the corner.", "y of the corner."]}
+    for node, texts in ((told, told["x-descriptions"]), (corner, ["A corner.", "A corner."])):
+        assert [column.description for column in shop(leftTop=node).columns] == texts
+
+
+@pytest.mark.parametrize("texts", [["x of it."], ["x of it.", "y of it.", "z of it."]])
+def test_each_column_of_an_array_is_described_once(texts: list[str]) -> None:
+    """A description too few or too many is refused: it would stand at the wrong column."""
+    corner = {
+        "type": "array",
+        "items": {"type": "number"},
+        "description": "A corner.",
+        "x-columns": ["box_left", "box_top"],
+        "x-descriptions": texts,
+    }
+    said = f"x-columns names 2 columns, and x-descriptions has {len(texts)}: give each one"
+    with pytest.raises(ConfigurationError, match=said):
+        shop(leftTop=corner)
+
+
 def test_fields_of_a_json_text_follow_the_text() -> None:
     """An `x-json` text keeps its own column; its fields follow, prefixed, with their types."""
     fields = {

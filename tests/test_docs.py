@@ -17,6 +17,7 @@ import pytest
 import yaml
 from contract_kit import walk_schema
 from jsonschema import Draft202012Validator
+from sql_kit import empty_warehouse
 from warehouse_lake import commit, new_lake, speech_job
 
 from transforms import paths
@@ -31,8 +32,9 @@ from transforms.docs.relations import all_columns
 from transforms.errors import ConfigurationError
 from transforms.warehouse import load_batches
 from transforms.warehouse.checks import run_checks
-from transforms.warehouse.ddl import OWN_TABLES, duckdb_type
+from transforms.warehouse.ddl import OWN_TABLES, create_table, duckdb_type
 from transforms.warehouse.publish import publish
+from transforms.warehouse.views import create_views
 
 ROOT = Path(__file__).parent.parent
 SQL = paths.sql_dir()
@@ -121,6 +123,59 @@ GARDEN: dict[str, Any] = {
         }
     },
 }
+BEDS = """\
+-- Question: How dry is each bed?
+-- Grain: one row per bed
+-- Reads: jobs
+-- Units: litres
+-- Warning: Beds overlap:
+--     never add them up.
+-- Made up for a test.
+-- Columns:
+--   job_id: Id of the job. Example: j-1.
+--   water_litres [l]: Water it was
+--       given. Warning: Rain is not counted. Example: 1.25.
+--   plants_count: Plants in it.
+--   note [none]: What is | said.
+CREATE OR REPLACE VIEW beds AS
+SELECT
+    job_id,
+    1.5::DOUBLE AS water_litres,
+    2::INTEGER AS plants_count,
+    '' AS note
+FROM jobs;
+"""
+WILTED = """\
+-- Question: Which plants wilt?
+-- Grain: one row per plant
+-- Reads: beds
+-- Units: litres
+-- Warning: A plant may recover.
+-- Parameters:
+--   name: Its name.
+--   least_litres [l]: Least water it
+--       needs; default 3. Warning: Of a day. Example: 2.5.
+-- Columns:
+--   job_id: Id of the job. Example: j-1.
+--   water_litres [l]: Water it was given.
+CREATE OR REPLACE MACRO wilted(name, least_litres := 3) AS TABLE
+    SELECT
+        job_id,
+        water_litres
+    FROM beds
+    WHERE water_litres < least_litres;
+"""
+SOWN = """\
+-- Question: What was sown?
+-- Grain: one row per job
+-- Reads: jobs
+-- Units: none
+-- Columns:
+--   job_id: Id of the job.
+CREATE OR REPLACE MACRO sown() AS TABLE SELECT job_id FROM jobs;
+"""
+NO_WARNING: dict[str, str] = {}
+"""Marts and macros that mislead nobody, each with the reason."""
 TABLES = (*load_contracts().tables.values(), *OWN_TABLES)
 
 
@@ -132,6 +187,18 @@ def garden(tmp_path: Path) -> Contracts:
     (folder / "results").mkdir()
     (folder / "results/garden.schema.json").write_text(json.dumps(GARDEN))
     return load_contracts(base=folder)
+
+
+@pytest.fixture
+def own_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Returns a folder of SQL with one mart and two macros made up here, in use."""
+    folder = tmp_path / "sql"
+    shutil.copytree(SQL / "system", folder / "system")
+    for path, text in (("marts/beds", BEDS), ("macros/wilted", WILTED), ("macros/sown", SOWN)):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / f"{path}.sql").write_text(text, "utf-8")
+    monkeypatch.setattr(paths, "sql_dir", lambda: folder)
+    return folder
 
 
 @cache
@@ -209,6 +276,26 @@ def test_every_scalar_column_has_an_example() -> None:
     assert lacking == []
 
 
+def test_every_column_of_a_view_has_an_example() -> None:
+    """Positions and counts need none, as in tables; the parameters of macros do not go without."""
+    lacking = [
+        f"{view.name}.{field.name}"
+        for view in views()
+        for field in (*view.columns, *view.parameters)
+        if not field.example
+        and not re.search(r"_(index|count|position)$|^index_[0-9]$", field.name)
+    ]
+    assert lacking == []
+
+
+def test_every_mart_and_macro_says_what_misleads() -> None:
+    """Each has a warning, in sentences, unless there is a reason why it needs none."""
+    wanted = {view.name for view in views() if view.kind != "system view"}
+    assert {view.name for view in views() if not view.warning} & wanted == set(NO_WARNING)
+    told = [view.warning for view in views() if view.warning]
+    assert [text for text in told if not re.fullmatch("[A-Z].*[.]", text)] == []
+
+
 def schema_nodes() -> Iterator[tuple[str, Any]]:
     """Yields every subschema with examples, those inside `x-json` and `x-split` included."""
     system = (paths.schemas_dir() / "tables").glob("*.schema.json")
@@ -252,16 +339,25 @@ def test_comments_can_be_taken_apart() -> None:
         texts += [t for c in all_columns(table) for t in (c.description, c.warning, c.example)]
         odd = [t for t in texts if re.search(r" (Warning|Example|Unit): |\n|\{[{%#]", t)]
         assert odd == [], table.name
+    for view in views():
+        texts = [view.question, view.grain, view.warning]
+        for f in (*view.columns, *view.parameters):
+            texts += [f.description, f.warning, f.example]
+        odd = [t for t in texts if re.search(r" (Warning|Example|Unit): |\n|\{[{%#]", t)]
+        assert odd == [], view.name
 
 
 def test_warnings_name_what_is_there() -> None:
     """A table, column, mart or macro that a warning sends its reader to exists."""
     known = {table.name for table in TABLES} | {view.name for view in views()}
     known |= {column.name for table in TABLES for column in all_columns(table)}
+    fields = [field for view in views() for field in (*view.columns, *view.parameters)]
+    known |= {field.name for field in fields}
     told = [t.warning for t in TABLES] + [c.warning for t in TABLES for c in all_columns(t)]
+    told += [view.warning for view in views()] + [field.warning for field in fields]
     named = {word for text in told for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text)}
     assert "person_screen_time" in named
-    assert named - {"split_part"} <= known
+    assert named - {"split_part", "last_observation"} <= known
 
 
 def test_parquet_fields_say_what_is_known(garden: Contracts) -> None:
@@ -309,15 +405,100 @@ def test_the_dictionary_lists_tables_marts_and_system_views(
 
 
 def test_the_macros_are_listed(published: duckdb.DuckDBPyConnection) -> None:
-    """Each macro of `sql/macros` is a row of the view `macros`, with parameters and question."""
-    found = published.execute("SELECT macro_name, parameter_names, question FROM macros").fetchall()
-    assert {name for name, _, _ in found} == {p.stem for p in (SQL / "macros").glob("*.sql")}
-    for name, parameters, question in found:
-        text = (SQL / "macros" / f"{name}.sql").read_text("utf-8")
-        assert question in re.sub(r"\s*\n--\s+", " ", text)
-        assert question.endswith("?")
-        for parameter in parameters.split(", "):
-            assert f"-- {' ' * 2}{parameter}" in text
+    """Each macro of `sql/macros` is a row of `macros`, with every parameter and column.
+
+    No text is longer than what `cognition query` shows of a cell.
+    """
+    found = published.execute(
+        "SELECT macro_name, parameter_names, parameters, answer_columns FROM macros "
+        "WHERE ends_with(question, '?') AND ends_with(grain, '.')"
+    ).fetchall()
+    assert {name for name, *_ in found} == {p.stem for p in (SQL / "macros").glob("*.sql")}
+    for name, names, parameters, columns in found:
+        assert re.findall(r"^\w+(?=: )", parameters, re.MULTILINE) == names.split(", ")
+        call = f"{name}({', '.join(['NULL'] * len(names.split(', ')))})"
+        answer = [row[0] for row in published.execute(f"DESCRIBE FROM {call}").fetchall()]
+        assert re.findall(r"^\w+(?=: )", columns, re.MULTILINE) == answer
+        assert max(map(len, (parameters, columns))) <= 1000
+
+
+def test_a_macro_says_all_its_header_says(own_sql: Path) -> None:
+    """The view `macros` has question, grain, warning, parameters and columns, line by line.
+
+    What a macro does not have is NULL, and what the file is attached as makes no difference.
+    """
+    build = own_sql.parent / "garden.duckdb"
+    with duckdb.connect(build) as connection:
+        for table in (*OWN_TABLES, *load_contracts().tables.values()):
+            for statement in create_table(table):
+                connection.execute(statement)
+        create_views(connection)
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{build}' AS \"my garden\" (READ_ONLY)")
+        found = connection.execute('FROM "my garden".macros').fetchall()
+    sown, wilted = found
+    least = "Least water it needs; default 3. Warning: Of a day. Example: 2.5. Unit: l."
+    assert wilted == (
+        "wilted",
+        "name, least_litres",
+        "Which plants wilt?",
+        "One row per plant.",
+        "A plant may recover.",
+        f"name: Its name.\nleast_litres: {least}",
+        "job_id: Id of the job. Example: j-1.\nwater_litres: Water it was given. Unit: l.",
+    )
+    job = "job_id: Id of the job."
+    assert sown == ("sown", "", "What was sown?", "One row per job.", None, None, job)
+
+
+@pytest.mark.usefixtures("own_sql")
+def test_what_misleads_in_a_view_is_told_everywhere() -> None:
+    """A view's warning, and a column's, are in comments, `dictionary` and the generated pages."""
+    with empty_warehouse() as connection:
+        [(comment,)] = connection.execute(
+            "SELECT comment FROM duckdb_views() WHERE view_name = 'beds'"
+        ).fetchall()
+        told = connection.execute(
+            "SELECT column_name, unit, description, warning, example, grain, table_warning "
+            "FROM dictionary WHERE table_name = 'beds' ORDER BY column_position"
+        ).fetchall()
+    whole = ("One row per bed.", "Beds overlap: never add them up.")
+    assert comment == "One row per bed. Warning: Beds overlap: never add them up."
+    assert told == [
+        ("job_id", None, "Id of the job.", None, "j-1", *whole),
+        ("water_litres", "l", "Water it was given.", "Rain is not counted.", "1.25", *whole),
+        ("plants_count", None, "Plants in it.", None, None, *whole),
+        ("note", "none", "What is | said.", None, None, *whole),
+    ]
+    own = read_catalog(load_contracts())
+    text = sections(data_dictionary(load_contracts(), own))
+    assert "> **Warning:** Beds overlap: never add them up." in text["beds"]
+    rain = "Water it was given. **Warning:** Rain is not counted. | `1.25` |"
+    assert f"| `water_litres` | DOUBLE | l | {rain}" in text["beds"]
+    assert "| `note` | VARCHAR | none | What is \\| said. |  |" in text["beds"]
+    assert "> **Warning:** A plant may recover." in text["wilted"]
+    assert "`FROM wilted(name, least_litres)`" in text["wilted"]
+    least = "Least water it needs; default 3. **Warning:** Of a day. | `2.5` |"
+    assert f"| `least_litres` | l | {least}" in text["wilted"]
+    [beds, *_] = yaml.safe_load(sources(load_contracts(), own))["sources"][1]["tables"]
+    assert (
+        beds["description"] == "How dry is each bed? One row per bed. "
+        "Warning: Beds overlap: never add them up."
+    )
+    assert beds["columns"][1]["description"] == (
+        "Water it was given. Warning: Rain is not counted. Example: 1.25. Unit: l."
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["Example: 1. Warning: Beware.", "Warning: Beware. Example: no full stop", "Unit: l."]
+)
+def test_a_text_nobody_can_take_apart_is_refused(own_sql: Path, text: str) -> None:
+    """Warning and example stand in this order, with a full stop; the unit is in brackets."""
+    file = own_sql / "marts/beds.sql"
+    file.write_text(BEDS.replace("Plants in it.", f"Plants in it. {text}"), "utf-8")
+    with pytest.raises(ConfigurationError, match=re.escape(f"'Plants in it. {text}' is no `desc")):
+        read_catalog(load_contracts())
 
 
 def test_dictionary_has_every_table_and_column() -> None:
@@ -527,7 +708,9 @@ def test_dbt_tests_are_those_of_the_keys() -> None:
 
 def test_examples_can_be_read_as_their_column() -> None:
     """What a column shows as its first example can be read as the column's type."""
+    known = [(c.example, duckdb_type(c.type)) for t in TABLES for c in all_columns(t) if c.examples]
+    known += [(f.example, f.type) for view in views() for f in view.columns if f.example]
     with duckdb.connect() as connection:
-        for column in (c for table in TABLES for c in all_columns(table) if c.examples):
-            sql = f"SELECT TRY_CAST($example AS {duckdb_type(column.type)}) IS NOT NULL"
-            assert connection.execute(sql, {"example": column.example}).fetchall() == [(True,)]
+        for example, kind in known:
+            sql = f"SELECT TRY_CAST($example AS {kind}) IS NOT NULL"
+            assert connection.execute(sql, {"example": example}).fetchall() == [(True,)], example

@@ -124,13 +124,16 @@ def test_a_lost_history_is_not_begun_at_a_later_version(folder: Path, main: Main
 
 def test_words_may_change_under_one_version(folder: Path, main: Main) -> None:
     """Titles, descriptions, comments, examples, warnings and expectations need no new version."""
+    common = json.loads((folder / "common.schema.json").read_bytes())
+    corner = common["$defs"]["position"]["properties"]["leftTop"]
+    corner["x-descriptions"] = ["First.", "Second."]
     schema = json.loads((folder / ASR).read_bytes())
     content = schema["properties"]["details"]["items"]["properties"]["content"]
     content |= {"description": "Other words.", "x-expect": {"maxLength": 9}, "$comment": "c"}
     content |= {"examples": ["Other"], "x-warning": "Beware."}
     changes = {"title": "Speech", "description": "Other.", "x-grain": "One row.", "examples": [{}]}
     edit(folder / ASR, properties=schema["properties"], **changes)
-    edit(folder / "common.schema.json", description="Other.")
+    edit(folder / "common.schema.json", description="Other.", **{"$defs": common["$defs"]})
     assert main(folder, "--check") == (0, "")
 
 

@@ -27,8 +27,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> object:
 
 
 def test_there_are_five_questions() -> None:
-    """The README asks five questions."""
+    """The README asks five questions, each in a heading of its own."""
     assert len(QUERIES) == 5
+    assert len(re.findall(r"^### .+\?\n\n```sql\n", README, re.MULTILINE)) == 5
 
 
 @pytest.mark.parametrize("sql", QUERIES, ids=range(1, len(QUERIES) + 1))

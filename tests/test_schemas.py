@@ -105,6 +105,7 @@ PAIR = {
     "x-columns": ["at_x", "at_y"],
     "x-unit": "px",
 }
+PAIR_TOLD = {**PAIR, "x-descriptions": ["x.", "y."]}
 
 
 TREE: dict[str, Json] = {
@@ -157,6 +158,7 @@ def json_field(**field: Json) -> dict[str, Any]:
         {**OBJECT, "x-wrapped": True, "x-spellings": ["thing", "Thing"]},
         {**TABLE, "x-single": True},
         {**PAIR, "x-unit": "ms"},
+        PAIR_TOLD,
         {"type": "string", "x-private": "links"},
         True,
         {},
@@ -230,6 +232,11 @@ def test_metaschema_accepts_what_counterexamples_start_from(schema: Json) -> Non
         ({**PAIR, "x-columns": ["a", "a"]}, "/x-columns", "uniqueItems"),
         ({**PAIR, "x-columns": ["atX"]}, "/x-columns/0", "pattern"),
         ({**PAIR, "x-column": "at"}, "", "not"),
+        (without(PAIR_TOLD, "x-columns"), "", "dependentRequired"),
+        ({**PAIR, "x-descriptions": "x."}, "/x-descriptions", "type"),
+        ({**PAIR, "x-descriptions": []}, "/x-descriptions", "minItems"),
+        ({**PAIR, "x-descriptions": ["x.", "x."]}, "/x-descriptions", "uniqueItems"),
+        ({**PAIR, "x-descriptions": ["x.", "y"]}, "/x-descriptions/1", "pattern"),
         ({**PAIR, "type": "object"}, "/type", "enum"),
         ({"x-expect": {"minimum": "0"}}, "/x-expect/minimum", "type"),
         ({"x-expect": {"x-foo": 0}}, "/x-expect", "enum"),
@@ -337,11 +344,11 @@ def test_result_schemas_give_each_field_one_type(file: Path) -> None:
 
 @pytest.mark.parametrize("file", RESULT_FILES, ids=name_of)
 def test_arrays_of_fixed_length_name_all_their_columns(file: Path) -> None:
-    """An array of numbers has exactly as many items as it has columns."""
+    """An array of numbers has exactly as many items as it has columns, and tells of each."""
     for path, node in walk_schema(contract_of(read(file)["x-type"]).gate.schema):
         if "x-columns" in node:
-            lengths = {node["minItems"], node["maxItems"], len(node["x-columns"])}
-            assert len(lengths) == 1, path
+            lists = node["x-columns"], node["x-descriptions"]
+            assert len({node["minItems"], node["maxItems"], *map(len, lists)}) == 1, path
 
 
 def test_every_type_has_examples_and_counterexamples() -> None:

@@ -499,6 +499,28 @@ def test_what_a_header_names_is_there_and_is_read() -> None:
             assert re.search(rf"\b(FROM|JOIN)\s+{name.strip()}\b", text), f"{path.name}: {name}"
 
 
+def test_a_parameter_tells_its_default() -> None:
+    """The default in the words of a header is that of the SQL; without one, none is told of."""
+    for file in read_views():
+        text = file.path.read_text(encoding="utf-8")
+        taken = re.search(r"^CREATE OR REPLACE MACRO \w+\(([^)]*)\)", text, re.MULTILINE)
+        assert bool(taken) == file.is_macro
+        given = dict(re.findall(r"(\w+)(?: := ([^,]+))?", taken[1])) if taken else {}
+        told = {
+            name: "".join(re.findall(r"; default ([^.]+)\.$", parameter.description))
+            for name, parameter in file.parameters.items()
+        }
+        assert list(told.items()) == list(given.items()), file.name
+
+
+def test_remarks_are_no_fields() -> None:
+    """A header has no field but those that are read: a remark with an early colon would be one."""
+    known = {"Question", "Grain", "Reads", "Units", "Warning", "Kinds", "Parameters", "Columns"}
+    for file in read_views():
+        header = read_header(file.path.read_text(encoding="utf-8"))
+        assert set(header) <= known, file.name
+
+
 @pytest.mark.slow
 def test_the_linter_finds_nothing() -> None:
     """sqlfluff, with the repository's rules, is content with every file."""

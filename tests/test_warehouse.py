@@ -46,6 +46,7 @@ from transforms.warehouse import (
 from transforms.warehouse import insert as inserting
 from transforms.warehouse import load as loading
 from transforms.warehouse.build import BUILD
+from transforms.warehouse.ddl import HAND_ROWS
 from transforms.warehouse.duck import (
     Limits,
     QueryError,
@@ -488,6 +489,8 @@ def test_a_build_made_before_lakes_had_ids_goes_on(
     before = (home / BUILD).read_bytes()
     storage.write_bytes("lake.json", b'{"format": 1, "lake_id": "other"}')
     with pytest.raises(ConfigurationError, match=rf"{BUILD} .*another lake than {storage.root}:"):
+        load_batches(storage, contracts, home)
+    with pytest.raises(ConfigurationError, match=rf"delete {BUILD} .*\. {HAND_ROWS}"):
         load_batches(storage, contracts, home)
     assert (home / BUILD).read_bytes() == before
     storage.write_bytes("lake.json", b'{"format": 1}')

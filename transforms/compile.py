@@ -246,14 +246,20 @@ def _scalar_columns(path: Keys, node: Schema) -> Iterator[Column]:
 
 def _item_columns(path: Keys, node: Schema) -> Iterator[Column]:
     """Yields the columns of an array of fixed length, one an item."""
-    unit, items = node.get("x-unit"), node["items"]
+    unit, items, names = node.get("x-unit"), node["items"], node["x-columns"]
     item_type = _column_type(items, unit)
-    for item, name in enumerate(node["x-columns"]):
+    texts = node.get("x-descriptions", [_text(node, "description")] * len(names))
+    if len(texts) != len(names):
+        raise ConfigurationError(
+            f"x-columns names {len(names)} columns, and x-descriptions has {len(texts)}: "
+            "give each one"
+        )
+    for item, (name, text) in enumerate(zip(names, texts, strict=True)):
         column = Column(
             name,
             item_type,
             "value",
-            _text(node, "description"),
+            text,
             path=path,
             item=item,
             expect=items.get("x-expect"),

@@ -39,6 +39,7 @@ WORDS_ONLY = frozenset(
         "description",
         "examples",
         "title",
+        "x-descriptions",
         "x-expect",
         "x-grain",
         "x-version",

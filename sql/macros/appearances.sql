@@ -2,6 +2,9 @@
 -- Grain: one row per segment of a label in a video
 -- Reads: label_spans
 -- Units: seconds from the start of the video; score is a ratio
+-- Warning: Rows are of every kind, and a brand is there a second time under its tag or entity:
+--     filter by kind before counting. Several labels are seen at once: seconds must not be summed
+--     over labels. With a gap_seconds above 0 the gaps inside a segment count as its time.
 -- Occurrences of one label that overlap, touch, or lie at most gap_seconds apart are one segment; a
 -- moment is a segment of no length. Times are compared to the microsecond: binary fractions decide
 -- nothing. A gap that is NULL or negative counts as 0. Persons of one name are one person, whatever
@@ -10,18 +13,19 @@
 -- begins at a start whose place has no end before it within reach, since as many occurrences have
 -- ended as have begun.
 -- Parameters:
---   gap_seconds [s]: Longest gap inside a segment; default 0.
+--   gap_seconds [s]: Longest gap inside a segment; default 0. Example: 2.0.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   kind: person, unknown_face, tag, category, entity, hotword, free_tag or brand.
---   label: What is seen, see labels; of a brand its name, see brands.
---   label_group: What it belongs to, see labels; NULL for persons, unknown faces
---       and brands.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   kind: person, unknown_face, tag, category, entity, hotword, free_tag or brand. Example: person.
+--   label: What is seen, see labels; of a brand its name, see brands. Warning: Of an unknown face
+--       it is generated, such as 未知人脸1, and means somebody else in every job. Example: 张伟.
+--   label_group: What it belongs to, see labels; NULL for persons, unknown faces and brands.
+--       Example: Location/Landmark.
 --   segment_index: Position among the segments of the label in the video, from 0.
---   start_seconds [s]: Start of the segment, from the start of the video.
---   end_seconds [s]: End of the segment.
+--   start_seconds [s]: Start of the segment, from the start of the video. Example: 2.44.
+--   end_seconds [s]: End of the segment. Example: 12.0.
 --   occurrences_count: Occurrences it was made of.
---   best_score [ratio]: Highest score among them; NULL when none has one.
+--   best_score [ratio]: Highest score among them; NULL when none has one. Example: 0.97.
 CREATE OR REPLACE MACRO appearances(gap_seconds := 0) AS TABLE  -- noqa: CP05
     -- What a macro or a lambda is given is no column.
     -- noqa: disable=RF03

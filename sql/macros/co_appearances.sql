@@ -1,24 +1,30 @@
 -- Question: Who is on screen together, for how long?
--- Grain: one row per job and pair of persons that are on screen at the same time
+-- Grain: one row per job and pair of persons, unknown faces among them, that are on screen at the
+--     same time
 -- Reads: appearances
 -- Units: seconds from the start of the video
+-- Warning: A pair has one row, its names in order: look for a person in first_person and in
+--     second_person. The name of an unknown face is of its job alone. Several pairs are on screen
+--     at once: seconds must not be summed over pairs.
 -- Time together is the part that both persons' own appearances, put together, have in common; it is
 -- summed in microseconds. Who leaves as the other comes is not together with them; a moment inside
 -- the other's appearance is, for no length, so that min_seconds 0 finds the pair. A min_seconds of
--- NULL counts as 0. Unknown faces take part; two kinds of one name are two persons.
+-- NULL counts as 0. Two kinds of one name are two persons.
 -- Appearances of a video are numbered by their start, so those that begin while one lasts come
 -- right after it: pairs are counted out, not searched for.
 -- Parameters:
---   min_seconds [s]: Shortest time together, in sum; default 0.
+--   min_seconds [s]: Shortest time together, in sum; default 0. Example: 5.0.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   first_person: The person whose name comes first, see labels.
---   second_person: The other.
---   first_kind: person or unknown_face.
---   second_kind: person or unknown_face.
---   together_seconds [s]: Time both are on screen.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   first_person: The person whose name comes first, see labels. Warning: Of an unknown face it is
+--       generated, such as 未知人脸1, and means somebody else in every job. Example: Li Na.
+--   second_person: The other. Warning: Of an unknown face it is generated, such as 未知人脸1, and means
+--       somebody else in every job. Example: 张伟.
+--   first_kind: person or unknown_face. Example: person.
+--   second_kind: person or unknown_face. Example: person.
+--   together_seconds [s]: Time both are on screen. Example: 4.5.
 --   meetings_count: Stretches of it.
---   first_seconds [s]: Start of the first of them, from the start of the video.
+--   first_seconds [s]: Start of the first of them, from the start of the video. Example: 2.44.
 CREATE OR REPLACE MACRO co_appearances(min_seconds := 0) AS TABLE  -- noqa: CP05
     -- What a macro is given is no column.
     -- noqa: disable=RF03

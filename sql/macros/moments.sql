@@ -1,29 +1,36 @@
 -- Question: When is a phrase said, shown or tagged, and in which summaries does it stand?
 -- Grain: one row per text of a video that contains the phrase
--- Reads: timeline, asr_segments, nlp_words, nlp_chapters, nlp_summaries, nlp_speaker_summaries,
---     nlp_questions, nlp_mind_map_nodes, nlp_actions
+-- Reads: timeline, asr_segments, nlp_words, nlp_chapters, nlp_summaries,
+--     nlp_speaker_summaries, nlp_questions, nlp_mind_map_nodes, nlp_actions
 -- Units: seconds from the start of the video; score is a ratio
--- The phrase is taken as it is: no pattern, % and _ stand for themselves. Letter case, white space
+-- Warning: A video with results of ASR and NLP has its sentences twice, and a text on screen has a
+--     row in every sampled frame that shows it: count videos or times, not rows. What has no time
+--     of its own, as a summary, holds from 0 on, without an end.
+-- The phrase is taken as it is, so that % and _ stand for themselves. Letter case, white space
 -- around it and how much of it stands between words, full-width letters and digits, and how an
 -- accent is composed make no difference. A phrase that is NULL or blank is nowhere. Speech is
--- searched by the sentence, so that a phrase of several words is found; a video with results of
--- ASR and NLP has its sentences twice. Names of persons and labels are searched as they are called
--- now and as the service wrote them. What has no time of its own (summaries, and chapters, topics,
--- actions or sentences without one) holds for the whole video: from 0 on, without an end.
+-- searched by the sentence, so that a phrase of several words is found. Names of persons and labels
+-- are searched as they are called now and as the service wrote them. Summaries have no time of
+-- their own, and chapters, topics, actions and sentences may be without one.
 -- Parameters:
---   pattern: The phrase.
+--   pattern: The phrase, taken literally: no wildcards, no regular expression; Chinese or English.
+--       Example: 黄山.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   kind: Kind of what contains it, see timeline; sentence also for NLP, and summary.
---   start_seconds [s]: Start of it, from the start of the video.
---   end_seconds [s]: End of it; NULL where it has no time of its own.
---   text: What contains the phrase: label, sentence, text on screen, or summary.
---   score [ratio]: Confidence; NULL where there is none.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   kind: Kind of what contains it, see timeline; sentence also for NLP, and summary. Example:
+--       sentence.
+--   start_seconds [s]: Start of it, from the start of the video. Example: 0.021.
+--   end_seconds [s]: End of it; NULL where it has no time of its own. Example: 3.895.
+--   text: What contains the phrase: label, sentence, text on screen, or summary. Example: At the
+--       moment, it is raining.
+--   score [ratio]: Confidence; NULL where there is none. Example: 0.97.
 --   table_name: Table of the row it comes from; of a sentence put together from words, that of its
---       paragraph.
+--       paragraph. Example: asr_segments.
 --   result_index: Position of the result in the reply, from 0.
 --   row_key: The other keys of that row, as cognition explain takes them after job and result.
---   phrase: The phrase as it was searched for: in lower case, with single spaces.
+--       Example: 0.
+--   phrase: The phrase as it was searched for: in lower case, with single spaces. Example: at the
+--       moment.
 CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
     -- What a macro is given is no column.
     -- noqa: disable=RF03
@@ -72,8 +79,7 @@ CREATE OR REPLACE MACRO moments(pattern) AS TABLE  -- noqa: CP05
 
     words AS (
         SELECT
-            -- Asked for one video, DuckDB reads the words of that video to find the likely ones.
-            l.job_id,
+            w.job_id,
             w.result_index,
             w.paragraph_index,
             w.sentence_id,

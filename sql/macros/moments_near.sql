@@ -2,29 +2,32 @@
 -- Grain: one row per pair of texts of a video, one with each phrase, that are close in time
 -- Reads: moments
 -- Units: seconds from the start of the video
--- For what counts as a phrase and where it is looked for see moments; what has no time of its own,
--- as summaries, takes no part. Texts that overlap or touch are 0 seconds apart, and a text with
--- both phrases is a pair with itself. When the two phrases are the same, a text is no pair with
--- itself, and two texts are one pair, the earlier first. A within_seconds that is NULL or negative
--- counts as 0; times are compared to the microsecond. With the first text's time widened by
--- within_seconds, two texts are close where one of them begins while the other lasts: those that do
--- are counted out by their place in the order of starts, not searched for.
+-- Warning: Pairs multiply: ASR and NLP tell the same speech, and a text on screen comes again in
+--     every sampled frame. Count videos or times, not rows. What has no time of its own, as a
+--     summary, takes no part.
+-- For what counts as a phrase and where it is looked for see moments. Texts that overlap or touch
+-- are 0 seconds apart, and a text with both phrases is a pair with itself. When the two phrases are
+-- the same, a text is no pair with itself, and two texts are one pair, the earlier first. A
+-- within_seconds that is NULL or negative counts as 0; times are compared to the microsecond. With
+-- the first text's time widened by within_seconds, two texts are close where one of them begins
+-- while the other lasts: those that do are counted out by their place in the order of starts, not
+-- searched for.
 -- Parameters:
---   a: One phrase.
---   b: The other.
+--   a: One phrase, taken literally as in moments. Example: 黄山.
+--   b: The other phrase. Example: Li Na.
 --   within_seconds [s]: Longest time between the end of one text and the start of the other;
---       default 10.
+--       default 10. Example: 10.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   a_kind: Kind of the text with the first phrase, see moments.
---   a_start_seconds [s]: Start of it, from the start of the video.
---   a_end_seconds [s]: End of it.
---   a_text: The text.
---   b_kind: Kind of the text with the other phrase.
---   b_start_seconds [s]: Start of it, from the start of the video.
---   b_end_seconds [s]: End of it.
---   b_text: The text.
---   gap_seconds [s]: Time between the two; 0 where they overlap.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   a_kind: Kind of the text with the first phrase, see moments. Example: sentence.
+--   a_start_seconds [s]: Start of it, from the start of the video. Example: 3.0.
+--   a_end_seconds [s]: End of it. Example: 5.0.
+--   a_text: The text. Example: 欢迎来到黄山.
+--   b_kind: Kind of the text with the other phrase. Example: person.
+--   b_start_seconds [s]: Start of it, from the start of the video. Example: 8.0.
+--   b_end_seconds [s]: End of it. Example: 12.0.
+--   b_text: The text. Example: Li Na.
+--   gap_seconds [s]: Time between the two; 0 where they overlap. Example: 3.0.
 CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- noqa: CP05
     -- What a macro is given is no column.
     -- noqa: disable=RF02,RF03

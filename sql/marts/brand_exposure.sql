@@ -2,19 +2,23 @@
 -- Grain: one row per job and brand
 -- Reads: brands, brand_moments, appearances
 -- Units: seconds from the start of the video
--- Logo and entity at one time count once. Texts are moments, so they have a count and no length.
--- What counts as a brand: see brands; which texts, and what to look for them costs: brand_moments.
--- A brand found without a time is seen for 0 seconds.
+-- Warning: Only logos and entities last: a name in on-screen text is a moment, and a brand found in
+--     texts alone, or without a time, is seen for 0 seconds. Several are seen at once: seconds must
+--     not be summed over brands.
+-- Logo and entity at one time count once. For what counts as a brand see brands; for which texts,
+-- and what to look for them costs, brand_moments.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   brand: Name of the brand, see brands.
---   exposure_seconds [s]: Time its logo or an entity of it is seen.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   brand: Name of the brand, see brands. Warning: Names that differ, in case too, are two brands
+--       unless tag_aliases says otherwise. Example: Li-Ning.
+--   exposure_seconds [s]: Time its logo or an entity of it is seen. Example: 12.5.
 --   text_moments_count: Sampled moments at which its name is on screen.
 --   logo_occurrences_count: Timed occurrences of its logo.
 --   entity_occurrences_count: Timed details of its entities.
---   first_seconds [s]: First time it is seen or named on screen.
---   last_seconds [s]: Last time.
+--   first_seconds [s]: First time it is seen or named on screen. Example: 2.44.
+--   last_seconds [s]: Last time. Example: 29.021.
 --   sources: What it was found as: logo, entity, text, in this order with commas between them.
+--       Example: logo, entity, text.
 CREATE OR REPLACE VIEW brand_exposure AS
 WITH found AS (
     SELECT

@@ -2,21 +2,22 @@
 -- Grain: one row per timed logo or entity of a brand, and per on-screen text and brand named in it
 -- Reads: brands, timeline, tag_aliases
 -- Units: seconds from the start of the video; score is a ratio
+-- Warning: A name on screen has a row in every sampled frame that shows it, and one inside a longer
+--     one counts for both; logo and entity overlap, and brand_exposure counts every second once. To
+--     search the texts of all videos takes seconds: ask for one job_id, or for source <> 'text'.
 -- Texts are searched for the names of all brands of the warehouse and for what their aliases take
 -- in. Letter case, how much white space stands between words, full-width letters and digits, and
 -- how an accent is composed make no difference. A name in Latin letters or digits is found as whole
--- words: LG is not in "algorithm". A name of one character is not looked for; one inside a longer one counts for both.
--- To look at the texts of all videos takes seconds: ask for one job_id, or for source <> 'text',
--- which does without.
+-- words: LG is not in "algorithm". A name of one character is not looked for.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   brand: Name of the brand, see brands.
---   source: logo (a tag), entity or text.
---   label: What was observed, see labels; of a text, all of it.
---   start_seconds [s]: Start of it, from the start of the video.
---   end_seconds [s]: End of it; a text is a moment.
---   score [ratio]: Confidence; NULL where there is none.
---   table_name: Table of the row it comes from.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   brand: Name of the brand, see brands. Example: CCTV-1.
+--   source: logo (a tag), entity or text. Example: logo.
+--   label: What was observed, see labels; of a text, all of it. Example: CCTV-1.
+--   start_seconds [s]: Start of it, from the start of the video. Example: 2.44.
+--   end_seconds [s]: End of it; a text is a moment. Example: 5.32.
+--   score [ratio]: Confidence; NULL where there is none. Example: 0.97.
+--   table_name: Table of the row it comes from. Example: video_tag_occurrences.
 --   result_index: Position of the result in the reply, from 0.
 --   index_1: First key of that row after result_index, as tag_index, see timeline.
 --   index_2: Second key of that row, as occurrence_index.

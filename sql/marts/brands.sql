@@ -2,60 +2,68 @@
 -- Grain: one row per tag or entity of a result that is a brand
 -- Reads: labels, cpv_entities, tag_aliases
 -- Units: none
--- A brand is a tag or entity one of whose levels is called logo, brand, 标识, 品牌, 商标 or 台标,
--- and any entity whose knowledge names a brand: that name, else its own. What has no name but its
--- level is none. Names that differ, in case too, are one brand when tag_aliases says so; the brand
--- of an entity goes by the aliases of entities.
+-- Warning: A brand has a row for every tag and entity of a result: count distinct brand. Names that
+--     differ, in case too, are two brands unless tag_aliases says otherwise.
+-- A brand is a tag or entity one of whose levels is called logo, brand, 标识, 品牌, 商标 or 台标, and any
+-- entity whose knowledge names a brand: that name, else its own. What has no name but its level is
+-- none. The brand of an entity goes by the aliases of entities.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   source: logo (a tag) or entity.
---   brand: Its name: that of tag_aliases, else source_name.
---   source_name: Name the service wrote.
---   table_name: Table it comes from.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   source: logo (a tag) or entity. Example: entity.
+--   brand: Its name: that of tag_aliases, else source_name. Example: Li-Ning.
+--   source_name: Name the service wrote. Example: Li-Ning.
+--   table_name: Table it comes from. Example: cpv_entities.
 --   result_index: Position of the result in the reply, from 0.
 --   thing_index: Last key of its row in that table.
 CREATE OR REPLACE VIEW brands AS
 WITH seen AS (
-    -- Columns to join by: beside a constant in an outer join, DuckDB 2.0.0 forgets a LIMIT.
+    -- Two branches: an outer join by a column of its own left side took DuckDB 1.5 the square of
+    -- the entities.
     SELECT
-        a.*,
-        'cpv_entities' AS entities_table,
+        t.*,
+        NULL AS knowledge_brand
+    FROM labels AS t
+    WHERE t.table_name = 'video_tags'
+    UNION ALL
+    SELECT
+        l.*,
+        nullif(e.knowledge_brand_name, '') AS knowledge_brand
+    FROM labels AS l
+    INNER JOIN cpv_entities AS e
+        ON
+            l.job_id = e.job_id
+            AND l.result_index = e.result_index
+            AND l.thing_index = e.entity_index
+    WHERE l.table_name = 'cpv_entities'
+),
+
+-- Columns to join by: beside a constant in an outer join, DuckDB 2.0.0 forgets a LIMIT.
+kinds AS (
+    SELECT
+        s.*,
         'entity' AS entity_kind,
         '' AS any_kind
-    FROM labels AS a
+    FROM seen AS s
 )
 
 SELECT
     l.job_id,
     CASE WHEN l.kind = 'tag' THEN 'logo' ELSE 'entity' END AS source,
-    coalesce(own.label, every.label, nullif(e.knowledge_brand_name, ''), l.label) AS brand,
-    coalesce(nullif(e.knowledge_brand_name, ''), l.source_label) AS source_name,
+    coalesce(own.label, every.label, l.knowledge_brand, l.label) AS brand,
+    coalesce(l.knowledge_brand, l.source_label) AS source_name,
     l.table_name,
     l.result_index,
     l.thing_index
-FROM seen AS l
-LEFT JOIN cpv_entities AS e
-    ON
-        l.table_name = l.entities_table
-        AND l.job_id = e.job_id
-        AND l.result_index = e.result_index
-        AND l.thing_index = e.entity_index
+FROM kinds AS l
 -- The brand an entity's knowledge names is no label, so labels has not looked for its alias.
-LEFT JOIN tag_aliases AS own
-    ON l.entity_kind = own.kind AND own.name = nullif(e.knowledge_brand_name, '')
-LEFT JOIN tag_aliases AS every
-    ON l.any_kind = every.kind AND every.name = nullif(e.knowledge_brand_name, '')
+LEFT JOIN tag_aliases AS own ON l.entity_kind = own.kind AND l.knowledge_brand = own.name
+LEFT JOIN tag_aliases AS every ON l.any_kind = every.kind AND l.knowledge_brand = every.name
 WHERE
-    l.table_name IN ('video_tags', 'cpv_entities')
-    AND (
-        e.knowledge_brand_name <> ''
-        OR (
-            (
-                lower(l.label_level1) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
-                OR lower(l.label_level2) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
-            )
-            AND l.source_label NOT IN (
-                coalesce(l.label_level1, ''), coalesce(l.label_level2, '')
-            )
+    l.knowledge_brand IS NOT NULL
+    OR (
+        (
+            lower(l.label_level1) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
+            OR lower(l.label_level2) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
         )
+        AND l.source_label NOT IN (coalesce(l.label_level1, ''), coalesce(l.label_level2, ''))
     );

@@ -2,18 +2,21 @@
 -- Grain: one row per chapter
 -- Reads: nlp_chapters, meta_titles, transcript
 -- Units: seconds from the start of the video
+-- Warning: A video with two NLP results has the chapters of both: filter by result_index before
+--     counting. A sentence that goes on into the next chapter counts where it starts.
 -- Times are put right as in timeline. A sentence belongs to a chapter if it starts in it, the end
 -- of the chapter not included: that is where the next one starts.
 -- Columns:
---   job_id: Id of the job, as given to the service.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
 --   result_index: Position of the result in the reply, from 0.
 --   chapter_index: Position of the chapter in its result, from 0.
---   title: Title of the video; NULL where no result tells it.
---   headline: Headline of the chapter.
---   summary: What the chapter is about.
---   start_seconds [s]: Start of it, from the start of the video; NULL where none is told.
---   end_seconds [s]: End of it, never before its start.
---   length_seconds [s]: Time from start to end.
+--   title: Title of the video; NULL where no result tells it. Example: Forecast.
+--   headline: Headline of the chapter. Example: Forecast of the week.
+--   summary: What the chapter is about. Example: Rain in the south, and what it means for travel.
+--   start_seconds [s]: Start of it, from the start of the video; NULL where none is told. Example:
+--       14.58.
+--   end_seconds [s]: End of it, never before its start. Example: 245.45.
+--   length_seconds [s]: Time from start to end. Example: 230.87.
 --   sentences_count: Sentences of the same NLP result that start in it; without any, those of ASR.
 --       NULL where no start is told.
 CREATE OR REPLACE VIEW chapters AS

@@ -2,29 +2,36 @@
 -- Grain: one row per job, levels and entity of CPVLabel; one named by aliases has one pair of levels
 -- Reads: appearances, labels, cpv_entities, cpv_entity_details
 -- Units: seconds from the start of the video; degrees; score is a ratio
--- Overlapping details count once. An entity without any detail that has a time is seen for 0
--- seconds. An entity of one name under two levels is two, unless it is a name that aliases give:
--- that is one, with the levels of the first. What is known is of one row of cpv_entities, the first
--- that has any knowledge, so that longitude and latitude are of one place.
+-- Warning: An entity of one name under two levels is two rows, unless aliases give that name.
+--     Several are seen at once: seconds must not be summed over entities. One without any time is
+--     seen for 0 seconds.
+-- Overlapping details count once. An entity whose name aliases give has the levels of the first.
+-- What is known is of one row of cpv_entities, the first that has any knowledge, so that longitude
+-- and latitude are of one place.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   entity: Name, see labels.
---   label_level1: First level of its label; NULL where the service gives none.
---   label_level2: Second level of its label; NULL where the service gives none.
---   exposure_seconds [s]: Time it is seen.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   entity: Name, see labels. Example: Huangguoshu Waterfall.
+--   label_level1: First level of its label; NULL where the service gives none. Example: Location.
+--   label_level2: Second level of its label; NULL where the service gives none. Example: Landmark.
+--   exposure_seconds [s]: Time it is seen. Example: 12.5.
 --   occurrences_count: Timed details in the source.
 --   tracks_count: Bounding boxes that follow it, as far as the source has tracks.
---   best_score [ratio]: Highest score of its details; NULL when none has one.
---   first_seconds [s]: Start of the first detail.
---   last_seconds [s]: End of the last one.
---   knowledge_name: Name in the knowledge graph.
---   knowledge_name_en: English name in the knowledge graph.
---   knowledge_alias: Other names in the knowledge graph.
---   knowledge_description: Description in the knowledge graph.
---   knowledge_brand_name: Brand in the knowledge graph.
---   knowledge_address: Address in the knowledge graph.
---   knowledge_longitude [deg]: Longitude in the knowledge graph, as sent.
---   knowledge_latitude [deg]: Latitude in the knowledge graph, as sent.
+--   best_score [ratio]: Highest score of its details; NULL when none has one. Example: 0.97.
+--   first_seconds [s]: Start of the first detail. Example: 2.44.
+--   last_seconds [s]: End of the last one. Example: 29.021.
+--   knowledge_name: Name in the knowledge graph. Example: Huangguoshu Waterfall.
+--   knowledge_name_en: English name in the knowledge graph. Example: Huangguoshu Waterfall.
+--   knowledge_alias: Other names in the knowledge graph. Example: Yellow Fruit Tree Waterfall.
+--   knowledge_description: Description in the knowledge graph. Example: One of the four largest
+--       waterfalls in Asia.
+--   knowledge_brand_name: Brand in the knowledge graph. Example: Li-Ning.
+--   knowledge_address: Address in the knowledge graph. Example: Anshun, Guizhou.
+--   knowledge_longitude [deg]: Longitude in the knowledge graph, as sent. Warning: The service does
+--       not say which datum: in China it is often GCJ-02, hundreds of metres off WGS 84. Example:
+--       105.67.
+--   knowledge_latitude [deg]: Latitude in the knowledge graph, as sent. Warning: The service does
+--       not say which datum: in China it is often GCJ-02, hundreds of metres off WGS 84. Example:
+--       25.99.
 CREATE OR REPLACE VIEW entity_exposure AS
 WITH tracks AS (
     SELECT

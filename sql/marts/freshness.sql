@@ -2,16 +2,21 @@
 -- Grain: one row per Type of result, and one for all jobs
 -- Reads: jobs, results
 -- Units: hours; times in UTC
+-- Warning: The row all counts every job once more, and a job counts for each of its Types: counts
+--     must not be summed over rows. When a job was submitted, and so when the service will delete
+--     it, no reply tells.
 -- The row for all jobs is there even while there are none, and counts those without results too.
--- When a job was submitted, and so when the service will delete it, no reply tells.
 -- Columns:
 --   type: Type of the results as the service sent it, (none) where it sent none; all: every job.
+--       Example: VideoLabel.
 --   jobs_count: Jobs that have results of the Type.
 --   results_count: Results of the Type.
---   oldest_queried_at: When the first of these jobs was answered, UTC.
---   last_queried_at: When the last of them was answered, UTC.
---   hours_since_last [h]: Hours from then until now.
---   last_batch_id: Batch that holds the last of them; see the table batches.
+--   oldest_queried_at: When the first of these jobs was answered, UTC. Example:
+--       2026-01-14T08:00:00Z.
+--   last_queried_at: When the last of them was answered, UTC. Example: 2026-01-14T08:00:00Z.
+--   hours_since_last [h]: Hours from then until now. Example: 26.5.
+--   last_batch_id: Batch that holds the last of them; see the table batches. Example:
+--       20260114T080000-56b0c67277b9.
 CREATE OR REPLACE VIEW freshness AS
 WITH typed AS (
     SELECT

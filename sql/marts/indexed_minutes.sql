@@ -2,20 +2,25 @@
 -- Grain: one row per month in which jobs were answered
 -- Reads: jobs, results, usages, video_durations
 -- Units: minutes of video; bytes
--- A month is that in which the reply was received, UTC: when a job ran, no reply tells. Only the
--- length of audio is told by the service; of other videos the minutes are a lower bound, and jobs
--- that failed have none. Quotas are kept apart by kind: they have no unit in common.
+-- Warning: The month is that in which the reply was received: neither when a video was made nor
+--     when it was analysed is told. Minutes of a video whose audio is not told are a lower
+--     bound, and of jobs_without_duration_count jobs there are none.
+-- A month is one in UTC. Jobs that failed have no minutes. Quotas are kept apart by kind: they have
+-- no unit in common.
 -- Columns:
---   month: First day of the month.
+--   month: First day of the month. Example: 2026-01-01.
 --   jobs_count: Jobs that were answered in it, in whichever state.
 --   loaded_jobs_count: Those of them that were loaded.
---   minutes [min]: Length of their videos, as far as it is known; see video_durations.
---   lower_bound_minutes [min]: The part of it that is a lower bound.
+--   minutes [min]: Length of their videos, as far as it is known; see video_durations. Example:
+--       1250.5.
+--   lower_bound_minutes [min]: The part of it that is a lower bound. Example: 310.25.
 --   jobs_without_duration_count: Jobs whose length nothing tells.
 --   results_count: Results of the jobs.
---   data_bytes [bytes]: Size of the Data of these results.
+--   data_bytes [bytes]: Size of the Data of these results. Example: 129673.
 --   rows_count: Rows loaded from them.
 --   usages: Quota by kind of usage, by name and with commas between them; NULL where none is told.
+--       Warning: The units are not documented: never add up different kinds of usage. Example: ASR
+--       60, VideoLabel 60.
 CREATE OR REPLACE VIEW indexed_minutes AS
 WITH months AS (
     SELECT

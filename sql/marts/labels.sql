@@ -3,24 +3,32 @@
 -- Reads: video_persons, video_tags, cpv_categories, cpv_entities, cpv_hotwords, cpv_free_tags,
 --     face_aliases, tag_aliases
 -- Units: appearance_ratio is a share of the video
--- The one place where names are chosen: an alias if there is one, else what the service wrote.
+-- Warning: A thing may be listed several times in a job, by two results or under two names that are
+--     one: count distinct label by kind. The name of an unknown face is of its job alone.
+-- The one place where names are chosen, an alias if there is one, else what the service wrote.
 -- What aliases call the same is one thing, also of different main tags or levels, and so is what
 -- the service already calls by that name: such labels have no label_group.
 -- Columns:
---   job_id: Id of the job, as given to the service.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
 --   kind: person, unknown_face (a face nobody has named), tag, category, entity, hotword or
---       free_tag.
---   label: Its name: that of face_aliases or tag_aliases, else the one the service wrote.
+--       free_tag. Example: tag.
+--   label: Its name: that of face_aliases or tag_aliases, else the one the service wrote. Warning:
+--       Of an unknown face it is generated, such as 未知人脸1, and means somebody else in every job.
+--       Example: Piano.
 --   label_group: What it belongs to, which tells things of one name apart: category of a person,
 --       main tag, or levels of a label; NULL for a name that tag_aliases gives. Between two levels
 --       is a slash, before a second without a first too; slashes and backslashes in levels have a
---       backslash before them.
---   label_level1: Main tag of a tag, first level of a label; NULL for persons.
---   label_level2: Second level of a label.
---   source_label: Name the service wrote; of a label without one, its level.
---   appearance_ratio [ratio]: Share of the video the service says it is seen for.
+--       backslash before them. Example: Object.
+--   label_level1: Main tag of a tag, first level of a label; NULL for persons. Warning: Chinese in
+--       China regions, such as 场景 for Scene: a filter by English names alone finds nothing there.
+--       Example: Object.
+--   label_level2: Second level of a label. Example: Landmark.
+--   source_label: Name the service wrote; of a label without one, its level. Example: Piano.
+--   appearance_ratio [ratio]: Share of the video the service says it is seen for. Warning: A share
+--       of the video's length, no confidence: score in timeline says how sure the service is.
+--       Example: 0.252.
 --   occurrences_count: Appearances in the source; NULL when they are absent.
---   table_name: Table it comes from.
+--   table_name: Table it comes from. Example: video_tags.
 --   result_index: Position of the result in the reply, from 0.
 --   thing_index: Last key of its row in that table.
 CREATE OR REPLACE VIEW labels AS

@@ -2,18 +2,22 @@
 -- Grain: one row per job and person; an unknown face is a person of its video
 -- Reads: appearances, labels
 -- Units: seconds from the start of the video
+-- Warning: Unknown faces are numbered anew in each video: those of two jobs are two, and counting
+--     or joining them by name mixes people. Persons of one name are one person. Several are
+--     on screen at once: seconds must not be summed over persons.
 -- Overlapping occurrences count once. Who is listed without any occurrence that has a time is on
--- screen for 0 seconds. Unknown faces are numbered anew in each video: those of two jobs are two.
+-- screen for 0 seconds.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   person: Name, see labels.
---   is_unknown: Whether it is a face that nobody has named.
---   category: Category the service gives; of several the first by alphabet.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   person: Name, see labels. Warning: Of an unknown face it is generated, such as 未知人脸1, and means
+--       somebody else in every job. Example: 张伟.
+--   is_unknown: Whether it is a face that nobody has named. Example: false.
+--   category: Category the service gives; of several the first by alphabet. Example: celebrity.
 --   occurrences_count: Timed occurrences in the source.
 --   appearances_count: Stretches on screen they make, without a gap in between.
---   on_screen_seconds [s]: Time on screen.
---   first_seconds [s]: Start of the first occurrence.
---   last_seconds [s]: End of the last one.
+--   on_screen_seconds [s]: Time on screen. Example: 17.0.
+--   first_seconds [s]: Start of the first occurrence. Example: 2.44.
+--   last_seconds [s]: End of the last one. Example: 29.021.
 CREATE OR REPLACE VIEW person_screen_time AS
 WITH people AS (
     SELECT

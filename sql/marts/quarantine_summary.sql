@@ -2,21 +2,29 @@
 -- Grain: one row per Type, scope, table, reason, keyword and place
 -- Reads: quarantine, jobs
 -- Units: counts; times in UTC
--- One mistake in many elements is one row: positions in its pointer are written as *.
+-- Warning: A job may have several kinds of violation: jobs_count must not be summed. What is
+--     counted here is missing from its table.
+-- One mistake in many elements is one row, as positions in its pointer are written as *.
 -- Columns:
---   type: Type of the result; NULL where it has none, or the reply itself is meant.
---   scope: What was set aside: reply, result or row.
---   table_name: Table the row would have gone to.
---   reason: not_json, duplicate_key, too_large, contract, error_reply or unreadable.
---   keyword: JSON Schema keyword that was violated.
---   place: JSON pointer to the violation, with * for every number in it.
+--   type: Type of the result; NULL where it has none, or the reply itself is meant. Example:
+--       CPVLabel.
+--   scope: What was set aside: reply, result or row. Example: row.
+--   table_name: Table the row would have gone to. Example: cpv_entity_tracks.
+--   reason: not_json, duplicate_key, too_large, contract, error_reply or unreadable. Example:
+--       contract.
+--   keyword: JSON Schema keyword that was violated. Example: type.
+--   place: JSON pointer to the violation, with * for every number in it. Example:
+--       /entities/*/detailInfo/*/trackData/*/score.
 --   jobs_count: Jobs that have it.
 --   parts_count: Parts that were set aside for it.
---   first_queried_at: When the first of these jobs was answered, UTC.
---   last_queried_at: When the last of them was answered, UTC.
---   example_job_id: The first of these jobs.
---   example_pointer: JSON pointer to the first violation of that job.
---   example_message: What is wrong there, in words.
+--   first_queried_at: When the first of these jobs was answered, UTC. Example:
+--       2026-01-14T08:00:00Z.
+--   last_queried_at: When the last of them was answered, UTC. Example: 2026-01-14T08:00:00Z.
+--   example_job_id: The first of these jobs. Example: ****20b48fb04483915d4f2cd8ac****.
+--   example_pointer: JSON pointer to the first violation of that job. Example:
+--       /entities/1/detailInfo/4/trackData/9/score.
+--   example_message: What is wrong there, in words. Example: '0.879s' is not of type 'number',
+--       'null'.
 CREATE OR REPLACE VIEW quarantine_summary AS
 WITH placed AS (
     SELECT

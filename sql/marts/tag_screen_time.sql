@@ -2,17 +2,22 @@
 -- Grain: one row per job, main tag and tag of VideoLabel; a tag named by aliases has one main tag
 -- Reads: appearances, labels
 -- Units: seconds from the start of the video
--- Overlapping occurrences count once. A tag without any occurrence that has a time is seen for 0
--- seconds. A tag of one name under two main tags is two, unless it is a name that aliases give.
+-- Warning: A tag of one name under two main tags is two rows, unless aliases give that name.
+--     Several are seen at once: seconds must not be summed over tags. One without any time is seen
+--     for 0 seconds.
+-- Overlapping occurrences count once.
 -- Columns:
---   job_id: Id of the job, as given to the service.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
 --   main_tag: Main tag, of several the first by alphabet; NULL where the service gives none.
---   tag: Name, see labels; the main tag where there is no other.
+--       Warning: Chinese in China regions, such as 场景 for Scene: a filter by English names alone
+--       finds nothing there. Example: Object.
+--   tag: Name, see labels; the main tag where there is no other. Warning: Chinese in China regions,
+--       such as 公寓 for an apartment; tag_aliases merges synonyms. Example: Piano.
 --   occurrences_count: Timed occurrences in the source.
 --   appearances_count: Stretches they make, without a gap in between.
---   on_screen_seconds [s]: Time it is seen.
---   first_seconds [s]: Start of the first occurrence.
---   last_seconds [s]: End of the last one.
+--   on_screen_seconds [s]: Time it is seen. Example: 5.0.
+--   first_seconds [s]: Start of the first occurrence. Example: 2.44.
+--   last_seconds [s]: End of the last one. Example: 29.021.
 CREATE OR REPLACE VIEW tag_screen_time AS
 WITH tags AS (
     SELECT

@@ -6,24 +6,30 @@
 --     nlp_chapters, nlp_key_sentences, nlp_actions, nlp_mind_map_nodes, subtitle_lines,
 --     nlp_translation_sentences
 -- Units: seconds from the start of the video; score is a ratio
+-- Warning: Kinds tell the same thing again: speech is there by sentence, by word and by stretch, an
+--     entity also as its boxes: filter by kind before counting. Spans of one label overlap: their
+--     lengths must not be summed; the macro appearances joins them to segments.
 -- The one place where times and scores are put right, for all that reads it: what has no start is
 -- no timed observation; one without an end, or with one before its start (the checks tell of it),
 -- is a moment; a time more than ten days (864,000 seconds) from the start of the video, before or
 -- after it, is a mistake and counts as none; score -1, which stands for a face without a name, is
 -- none.
 -- Columns:
---   job_id: Id of the job, as given to the service.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
 --   kind: person, unknown_face, tag, category, entity, entity_track, hotword, free_tag, sentence
 --       (ASR), word and speech (NLP), on_screen_text, chapter, key_sentence, action, topic,
---       subtitle or translation.
---   label: What was observed: its name, see labels, or what was said or written.
---   label_group: What it belongs to: see labels; the speaker of a word, the language of a
---       subtitle.
---   start_seconds [s]: Start of it, from the start of the video.
---   end_seconds [s]: End of it, never before its start; a moment ends where it starts.
---   score [ratio]: Confidence; NULL where the service gives none or writes -1.
---   source_label: The label as the service wrote it.
---   table_name: Table of the row it comes from.
+--       subtitle or translation. Example: person.
+--   label: What was observed: its name, see labels, or what was said or written. Warning: Of an
+--       unknown face it is generated, such as 未知人脸1, and means somebody else in every job. Example:
+--       张伟.
+--   label_group: What it belongs to: see labels; the speaker of a word, the language of a subtitle.
+--       Example: celebrity.
+--   start_seconds [s]: Start of it, from the start of the video. Example: 2.44.
+--   end_seconds [s]: End of it, never before its start; a moment ends where it starts. Example:
+--       5.32.
+--   score [ratio]: Confidence; NULL where the service gives none or writes -1. Example: 0.97.
+--   source_label: The label as the service wrote it. Example: 张伟.
+--   table_name: Table of the row it comes from. Example: video_person_occurrences.
 --   result_index: Position of the result in the reply, from 0.
 --   index_1: First key of that row after result_index, as person_index; with it labels finds what
 --       was observed (thing_index).

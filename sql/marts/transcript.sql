@@ -2,25 +2,31 @@
 -- Grain: one row per spoken sentence of a result: of ASR as it is, of NLP put together from words
 -- Reads: asr_segments, nlp_words, nlp_paragraphs, nlp_speaker_summaries
 -- Units: seconds from the start of the video
--- A video with results of both has its speech twice: filter by source before counting. Words are
--- one sentence where they share paragraph and sentence_id; those without an id are one sentence of
--- their paragraph. A space goes between two words of scripts that use it (Latin, Cyrillic, Greek,
--- Hangul, digits), after their punctuation as well, and none beside Chinese. Times are put right
--- as in timeline, but what has no time was said all the same: it comes last, without one.
--- What has no text is no sentence.
+-- Warning: A video with results of ASR and of NLP has its speech twice: filter by source before
+--     counting, and by result_index where a Type came twice. A sentence without a time comes last.
+-- Words are one sentence where they share paragraph and sentence_id; those without an id are one
+-- sentence of their paragraph. A space goes between two words of scripts that use it (Latin,
+-- Cyrillic, Greek, Hangul, digits), after their punctuation as well, and none beside Chinese. Times
+-- are put right as in timeline, but what has no time was said all the same: it comes last, without
+-- one. What has no text is no sentence.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   source: ASR or NLP, the Type it comes from.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   source: ASR or NLP, the Type it comes from. Example: NLP.
 --   result_index: Position of the result in the reply, from 0.
 --   sentence_index: Position of the sentence in its result by time, from 0.
---   speaker_id: Who speaks, as NLP numbers voices; NULL for ASR.
---   speaker_name: Name of the speaker in the summaries of NLP; NULL where they give none.
---   start_seconds [s]: Start of it, from the start of the video; NULL where none is told.
---   end_seconds [s]: End of it, never before its start.
---   text: What was said.
+--   speaker_id: Who speaks, as NLP numbers voices; NULL for ASR. Warning: Numbers the speakers of
+--       one result: speaker 1 is somebody else in every job. Example: 2.
+--   speaker_name: Name of the speaker in the summaries of NLP; NULL where they give none. Warning:
+--       May be generated, such as 发言人2 for speaker 2, and then is no name of a person. Example:
+--       发言人2.
+--   start_seconds [s]: Start of it, from the start of the video; NULL where none is told. Example:
+--       0.021.
+--   end_seconds [s]: End of it, never before its start. Example: 3.895.
+--   text: What was said. Example: At the moment, it is raining.
 --   words_count: Words of the sentence; NULL for ASR, which does not part them.
 --   paragraph_index: Paragraph of the NLP result, see nlp_paragraphs; NULL for ASR.
 --   sentence_id: Id of the sentence in the NLP result, which translations and minutes share.
+--       Warning: Of one result only: join on job_id and result_index, too. Example: 1.
 CREATE OR REPLACE VIEW transcript AS
 WITH segments AS (
     SELECT

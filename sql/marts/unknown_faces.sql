@@ -2,22 +2,25 @@
 -- Grain: one row per job and unknown face
 -- Reads: labels, person_screen_time, video_person_occurrences
 -- Units: seconds from the start of the video; pixels
+-- Warning: A name is of its job alone: one face has other names in other videos, and to count names
+--     over jobs mixes people. Faces without any name are one row of a job.
 -- Look at the frame, then write who it is to face_aliases: the face leaves this view and is in
 -- person_screen_time under its name. The clearest look is the biggest box; of equal ones the
--- earliest. Faces for which the service wrote no name at all are one row of a job.
+-- earliest.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   name: Name the service made up, unique in its job only; NULL where it wrote none.
---   on_screen_seconds [s]: Time on screen, see person_screen_time.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   name: Name the service made up, unique in its job only; NULL where it wrote none. Warning: It
+--       is generated and means somebody else in every job. Example: 未知人脸1.
+--   on_screen_seconds [s]: Time on screen, see person_screen_time. Example: 5.0.
 --   occurrences_count: Timed occurrences in the source.
---   first_seconds [s]: Start of the first occurrence.
---   last_seconds [s]: End of the last one.
---   at_seconds [s]: Frame of the clearest look; NULL where none is told.
---   box_left [px]: Left of the face in that frame.
---   box_top [px]: Top of the face in that frame.
---   box_right [px]: Right of the face in that frame.
---   box_bottom [px]: Bottom of the face in that frame.
---   scene: Shot size of that frame.
+--   first_seconds [s]: Start of the first occurrence. Example: 2.44.
+--   last_seconds [s]: End of the last one. Example: 29.021.
+--   at_seconds [s]: Frame of the clearest look; NULL where none is told. Example: 4.56.
+--   box_left [px]: Left of the face in that frame. Example: 455.
+--   box_top [px]: Top of the face in that frame. Example: 51.
+--   box_right [px]: Right of the face in that frame. Example: 1117.
+--   box_bottom [px]: Bottom of the face in that frame. Example: 389.
+--   scene: Shot size of that frame. Example: medium-closeUp.
 --   result_index: Position of the result of that look in the reply, from 0.
 --   person_index: Position of its person in the result, from 0.
 --   occurrence_index: Position of the look among the occurrences of the person, from 0.

@@ -5,14 +5,18 @@
 --     nlp_audio_segments, nlp_chapters, nlp_key_sentences, nlp_actions, nlp_mind_map_nodes,
 --     nlp_translation_sentences, ocr_frames, subtitle_lines
 -- Units: seconds
--- The service tells the length of the audio, and of it alone; else the video lasts at least until
--- the end of the last thing observed. Ends are those of timeline, taken from its tables: to name
--- what was observed is not needed here, and took six times as long. Tracks end with their details.
--- A length of audio beyond the bound of timeline, ten days, counts as none.
+-- Warning: Only the length of audio is told by the service. Where duration_source is
+--     last_observation, the video may be longer: averages and shares of it mislead.
+-- Where the length of the audio is not told, the video lasts at least until the end of the last
+-- thing observed. Ends are those of timeline, taken from its tables: to name what was observed is
+-- not needed here, and took six times as long. Tracks end with their details. A length of audio
+-- beyond the bound of timeline, ten days, counts as none.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   duration_seconds [s]: Length of the audio, else a lower bound of that of the video.
---   duration_source: audio (as the service says) or last_observation (a lower bound).
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   duration_seconds [s]: Length of the audio, else a lower bound of that of the video. Example:
+--       300.0.
+--   duration_source: audio (as the service says) or last_observation (a lower bound). Example:
+--       audio.
 CREATE OR REPLACE VIEW video_durations AS
 WITH told AS (
     SELECT

@@ -4,38 +4,47 @@
 --     transcript, nlp_chapters, ocr_texts, nlp_audio, subtitle_lines, nlp_summaries, results,
 --     quarantine, usages
 -- Units: seconds; bytes
--- Counts are 0 where nothing was found, and where nothing was looked for: result_types tells what
--- was. Where several results of a Type tell of the same speech, chapters or on-screen texts, that
--- with the most of them counts. Lists are texts with commas between the names, a name with a comma
--- included.
+-- Warning: A count of 0 means that nothing was found, or that nothing was looked for: result_types
+--     tells which. Lists are texts, and a name may hold a comma: to count or join names, take
+--     person_screen_time, tag_screen_time or entity_exposure.
+-- Where several results of a Type tell of the same speech, chapters or on-screen texts, that with
+-- the most of them counts. Lists are texts with commas between the names.
 -- Columns:
---   job_id: Id of the job, as given to the service.
---   title: Title of the video; NULL where no result tells it.
---   state: What became of the job, see jobs.
---   queried_at: When the reply was received, UTC.
+--   job_id: Id of the job, as given to the service. Example: ****20b48fb04483915d4f2cd8ac****.
+--   title: Title of the video; NULL where no result tells it. Example: Forecast.
+--   state: What became of the job, see jobs. Warning: Only jobs in state loaded have results:
+--       nothing is found in others. Example: loaded.
+--   queried_at: When the reply was received, UTC. Warning: When the reply came, not when the video
+--       was made or analysed: the service tells neither. Example: 2026-01-14T08:00:00Z.
 --   duration_seconds [s]: Length of the video, as far as its results tell; see video_durations.
---   duration_source: audio (as the service says) or last_observation (a lower bound).
+--       Warning: A lower bound where duration_source is last_observation. Example: 300.0.
+--   duration_source: audio (as the service says) or last_observation (a lower bound). Example:
+--       audio.
 --   persons_count: Different people with a name.
 --   unknown_faces_count: Faces without one.
---   persons: Names of the people, those longest on screen first.
+--   persons: Names of the people, those longest on screen first. Example: 张伟, Li Na.
 --   tags_count: Different tags.
---   top_tags: The five tags that are longest on screen.
+--   top_tags: The five tags that are longest on screen. Example: Piano, Tiananmen Square.
 --   entities_count: Different entities.
---   top_entities: The five entities with the largest share of the video.
+--   top_entities: The five entities with the largest share of the video. Example: Huangguoshu
+--       Waterfall.
 --   sentences_count: Sentences of the NLP result with the most; without any, of that of ASR.
 --   words_count: Words of these sentences; ASR does not part them, so 0 where there is no NLP.
 --   chapters_count: Chapters of the NLP result with the most.
 --   on_screen_texts_count: Lines of text in the sampled frames, of the OCR result with the most;
 --       one that stays counts in each frame.
---   languages: Languages of the speech and of subtitles, as the service writes them.
---   summary: Summary of the whole text, the plain part of it.
---   result_types: Types of the results.
+--   languages: Languages of the speech and of subtitles, as the service writes them. Warning: Codes
+--       of the service, no ISO codes: cn is Chinese. Example: cn, chinese.
+--   summary: Summary of the whole text, the plain part of it. Example: The forecast of the week.
+--   result_types: Types of the results. Example: ASR, VideoLabel.
 --   results_count: Results in the reply; NULL where it has no place for them.
 --   quarantined_count: Parts of the reply in quarantine.
 --   unmapped_count: Keys of the results that no schema names.
---   data_bytes [bytes]: Size of the Data of the results.
+--   data_bytes [bytes]: Size of the Data of the results. Example: 129673.
 --   rows_count: Rows loaded from the results, over all tables.
 --   usages: Kinds of usage the job was charged for, each with its quota; NULL where none is told.
+--       Warning: The units are not documented: never add up different kinds of usage. Example: ASR
+--       60, VideoLabel 60.
 CREATE OR REPLACE VIEW video_summary AS
 WITH titles AS (
     SELECT

@@ -2,19 +2,24 @@
 -- Grain: one row per column of a table or view
 -- Reads: DuckDB's catalog
 -- Units: none
+-- Warning: Macros have no rows here: see macros. Columns of the lake that the warehouse leaves out
+--     are missing, too.
 -- Columns:
---   table_name: Name of the table or view.
+--   table_name: Name of the table or view. Example: asr_segments.
 --   kind: table, mart (a view that answers a question) or system view (of the warehouse itself).
+--       Example: table.
 --   column_position: Position of the column, from 1.
---   column_name: Name of the column.
---   column_type: Type of the column in DuckDB.
---   unit: Unit of its numbers; NULL where they have none.
---   is_key: Whether it is part of the primary key; views have none.
---   description: What the column holds.
---   warning: What misleads who reads the column; NULL where nothing is known to.
---   example: A value it may have; NULL for positions and counts.
---   grain: What one row of the table or view is.
+--   column_name: Name of the column. Example: start_seconds.
+--   column_type: Type of the column in DuckDB. Example: DOUBLE.
+--   unit: Unit of its numbers; NULL where they have none. Example: s.
+--   is_key: Whether it is part of the primary key; views have none. Example: false.
+--   description: What the column holds. Example: Start of the sentence.
+--   warning: What misleads who reads the column; NULL where nothing is known to. Example: A moment,
+--       no span.
+--   example: A value it may have; NULL for positions and counts. Example: 0.021.
+--   grain: What one row of the table or view is. Example: One row per spoken sentence.
 --   table_warning: What misleads who counts or joins the rows; NULL where nothing is known to.
+--       Example: Only where the query asked for ASR.
 CREATE OR REPLACE VIEW dictionary AS
 WITH warehouses AS (
     -- The file may be attached under any name; it is known by this table.

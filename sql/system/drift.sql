@@ -2,22 +2,26 @@
 -- Grain: one row per Type, path and kind of drift
 -- Reads: path_counts, batches, jobs
 -- Units: jobs_share is a ratio of the jobs that have results of the Type
+-- Warning: A job may have several rows: jobs_count must not be summed. vanished is a judgement:
+--     were the path as frequent as before, so long an absence would be chance less than once in a
+--     thousand.
 -- Kinds: new (no schema names the path), vanished (its absence is no chance any more), retyped
 --     (values of another type), unexpected (values the schema does not expect, loaded), set_aside
 --     (whole results in quarantine), unknown_type (results of a Type without a schema)
 -- Columns:
---   type: Type of the results, or reply for parts of the reply itself.
---   path: JSON pointer with * for every element; empty for the result itself.
---   table_name: Table of the path; NULL when no schema names it.
---   column_name: Column of the path; NULL when no schema names it.
---   kind: new, vanished, retyped, unexpected, set_aside or unknown_type.
+--   type: Type of the results, or reply for parts of the reply itself. Example: CPVLabel.
+--   path: JSON pointer with * for every element; empty for the result itself. Example:
+--       /entities/*/mood.
+--   table_name: Table of the path; NULL when no schema names it. Example: cpv_entity_tracks.
+--   column_name: Column of the path; NULL when no schema names it. Example: score.
+--   kind: new, vanished, retyped, unexpected, set_aside or unknown_type. Example: new.
 --   jobs_count: Jobs that have it.
---   jobs_share [ratio]: Share of the jobs that have results of the Type.
+--   jobs_share [ratio]: Share of the jobs that have results of the Type. Example: 0.05.
 --   values_count: Places that have it.
---   first_job_id: Job that had it first.
---   first_seen_at: When that job was answered, UTC.
---   last_seen_at: When the last job that has it was answered, UTC.
---   detail: What is meant, in words.
+--   first_job_id: Job that had it first. Example: ****20b48fb04483915d4f2cd8ac****.
+--   first_seen_at: When that job was answered, UTC. Example: 2026-01-14T08:00:00Z.
+--   last_seen_at: When the last job that has it was answered, UTC. Example: 2026-01-14T08:00:00Z.
+--   detail: What is meant, in words. Example: not in the schema; string.
 CREATE OR REPLACE VIEW drift AS
 WITH typed AS (
     SELECT

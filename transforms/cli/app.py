@@ -16,7 +16,7 @@ from typer.main import get_command
 from transforms.cli import aliases, failure
 from transforms.cli.options import JOBS, Call, options_given, takes
 from transforms.cli.outcome import Outcome, write_error, write_json, write_outcome
-from transforms.cli.signals import terminated_like_interrupted
+from transforms.cli.signals import leave_what_goes_on, terminated_like_interrupted
 from transforms.errors import ConfigurationError
 
 app = typer.Typer(
@@ -86,7 +86,9 @@ def _run(words: list[str], terminated: Callable[[], bool]) -> int:
 
 def _stopped(terminated: Callable[[], bool], *, as_json: bool) -> int:
     code = failure.TERMINATED if terminated() else failure.INTERRUPTED
-    return _fail(failure.STOPPED, code, as_json=as_json)
+    _fail(failure.STOPPED, code, as_json=as_json)
+    leave_what_goes_on(code)
+    return code
 
 
 def _fail(message: str, code: int, *, as_json: bool) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from transforms import stoppable
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,3 +40,16 @@ def terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(came)
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def leave_what_goes_on(code: int) -> None:
+    """Ends the process with an exit code if a statement goes on that was told to end.
+
+    Python would end with a thread inside DuckDB, whose parts are taken down beneath it. Nothing is
+    lost without that: the file is open read-only, and what was told is written out first.
+    """
+    if stoppable.goes_on():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # its reader is gone
+                stream.flush()
+        os._exit(code)

@@ -21,6 +21,7 @@ from transforms.cli.replay import replay_outcome
 from transforms.cli.status import status_outcome
 from transforms.cli.subtitles import subtitles_outcome
 from transforms.errors import ConfigurationError
+from transforms.plain import plain
 from transforms.selection import Selection
 
 STDIN = "-"
@@ -138,9 +139,15 @@ def read_parameters(given: Sequence[str]) -> dict[str, str]:
         ConfigurationError: One of them has no name or no `=`.
     """
     pairs = [text.partition("=") for text in given]
-    for name, sign, _ in pairs:
-        if not sign or not name.isidentifier():
-            raise ConfigurationError(f"--param {name!r}: give it as --param name=value")
+    way = "give it as --param name=value"
+    for name, sign, _ in pairs:  # the value is not repeated: it may be anything
+        if not sign:
+            raise ConfigurationError(f"--param {plain(name)} has no =: {way}")
+        if not name:
+            raise ConfigurationError(f"--param has no name before the =: {way}")
+        if not name.isidentifier():
+            letters = "of letters, digits and _, and $name in the SQL"
+            raise ConfigurationError(f"--param '{plain(name)}' is no name: {way}, {letters}")
     return {name: value for name, _, value in pairs}
 
 

@@ -31,6 +31,7 @@ class Field:
     unit: str
     description: str
     warning: str = ""
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class View:
         reads: Tables, views and macros it reads.
         columns: Columns of its rows.
         parameters: What it takes; only a macro does.
-        warning: What misleads who counts its rows, or nothing.
+        warning: What misleads who counts, joins or sums its rows, or nothing.
     """
 
     name: str
@@ -85,7 +86,8 @@ def _views(connection: Connection, files: Sequence[ViewFile]) -> Iterator[View]:
     rows = fetch(
         connection,
         "SELECT table_name, kind, grain, coalesce(table_warning, ''), column_name, column_type, "
-        "coalesce(unit, ''), coalesce(description, ''), coalesce(warning, '') "
+        "coalesce(unit, ''), coalesce(description, ''), coalesce(warning, ''), "
+        "coalesce(example, '') "
         "FROM dictionary WHERE kind <> 'table' ORDER BY table_name, column_position",
     )
     for file in files:
@@ -97,24 +99,26 @@ def _views(connection: Connection, files: Sequence[ViewFile]) -> Iterator[View]:
 
 
 def _macro(connection: Connection, file: ViewFile) -> View:
-    [(names, question)] = fetch(
+    [(names, question, grain, warning)] = fetch(
         connection,
-        "SELECT parameters, comment FROM duckdb_functions() "
-        "WHERE function_name = $name AND NOT internal",
+        "SELECT parameter_names, question, grain, coalesce(warning, '') "
+        "FROM macros WHERE macro_name = $name",
         {"name": file.name},
     )
-    call = f"{quote(file.name)}({', '.join(['NULL'] * len(names))})"
+    parameters = names.split(", ") if names else []
+    call = f"{quote(file.name)}({', '.join(['NULL'] * len(parameters))})"
     types = {name: kind for name, kind, *_ in fetch(connection, f"DESCRIBE FROM {call}")}
     return View(
         name=file.name,
         kind="macro",
         question=question,
-        grain=f"{file.grain[:1].upper()}{file.grain[1:].removesuffix('.')}.",
+        grain=grain,
         reads=file.reads,
         columns=tuple(_field(name, kind, file.columns[name]) for name, kind in types.items()),
-        parameters=tuple(_field(name, "", file.parameters[name]) for name in names),
+        parameters=tuple(_field(name, "", file.parameters[name]) for name in parameters),
+        warning=warning,
     )
 
 
 def _field(name: str, kind: str, told: ColumnText) -> Field:
-    return Field(name, kind, told.unit or "", told.description)
+    return Field(name, kind, told.unit, told.description, told.warning, told.example)

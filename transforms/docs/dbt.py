@@ -10,10 +10,16 @@ import json
 from collections.abc import Iterator, Sequence
 
 from transforms.contract import Contracts
-from transforms.docs.catalog import Field, View
+from transforms.docs.catalog import View
 from transforms.docs.relations import all_columns, key_names
 from transforms.layout import Column, Table
-from transforms.warehouse.ddl import OWN_TABLES, column_comment, duckdb_type, table_comment
+from transforms.warehouse.ddl import (
+    OWN_TABLES,
+    column_comment,
+    comment,
+    duckdb_type,
+    table_comment,
+)
 
 _DATABASE = "{{ var('cognition_database', 'cognition') }}"
 _LAKE = (
@@ -69,18 +75,13 @@ def _column(column: Column, keys: list[str]) -> Iterator[str]:
 
 def _mart(view: View) -> Iterator[str]:
     yield f"      - name: {view.name}"
-    warning = f" Warning: {view.warning}" if view.warning else ""
-    yield _text(8, "description", f"{view.question} {view.grain}{warning}")
+    yield _text(8, "description", comment(f"{view.question} {view.grain}", view.warning))
     yield "        columns:"
     for field in view.columns:
         yield f"          - name: {field.name}"
-        yield _text(12, "description", _told(field))
+        told = comment(field.description, field.warning, field.example, field.unit)
+        yield _text(12, "description", told)
         yield f"            data_type: {json.dumps(field.type.lower())}"
-
-
-def _told(field: Field) -> str:
-    warning = f" Warning: {field.warning}" if field.warning else ""
-    return f"{field.description}{warning}{f' Unit: {field.unit}.' if field.unit else ''}"
 
 
 def _text(indent: int, key: str, text: str) -> str:

@@ -37,8 +37,7 @@ _HEAD = "| column | type | unit | description | example |\n|---|---|---|---|---|
 _SOURCE_HEAD = (
     "| column | type | unit | source | description | example |\n|---|---|---|---|---|---|"
 )
-_VIEW_HEAD = "| column | type | unit | description |\n|---|---|---|---|"
-_PARAMETER_HEAD = "| parameter | unit | description |\n|---|---|---|"
+_PARAMETER_HEAD = "| parameter | unit | description | example |\n|---|---|---|---|"
 
 
 def data_dictionary(contracts: Contracts, views: Sequence[View] = ()) -> str:
@@ -87,18 +86,17 @@ def _view_section(view: View) -> str:
     if view.kind == "macro":
         call = ", ".join(parameter.name for parameter in view.parameters)
         parts += [f"`FROM {view.name}({call})`"]
-        rows = [
-            f"| `{p.name}` | {p.unit} | {_cell(_told(p.description, p.warning))} |"
-            for p in view.parameters
-        ]
+        rows = [f"| `{p.name}` | {_known(p)} |" for p in view.parameters]
         parts += ["\n".join([_PARAMETER_HEAD, *rows])] if rows else []
-    parts += ["\n".join([_VIEW_HEAD, *map(_field_row, view.columns)])]
+    rows = [f"| `{c.name}` | {c.type} | {_known(c)} |" for c in view.columns]
+    parts += ["\n".join([_HEAD, *rows])]
     return "\n\n".join(parts)
 
 
-def _field_row(field: Field) -> str:
+def _known(field: Field) -> str:
+    """Returns the cells of unit, description with warning, and example."""
     told = _cell(_told(field.description, field.warning))
-    return f"| `{field.name}` | {field.type} | {field.unit} | {told} |"
+    return f"{field.unit} | {told} | {_cell(f'`{field.example}`') if field.example else ''}"
 
 
 def _type_facts(contract: Contract) -> str:

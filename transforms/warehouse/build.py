@@ -13,6 +13,7 @@ from transforms.errors import ConfigurationError
 from transforms.storage import sha256_of
 from transforms.warehouse.ddl import (
     FACE_ALIASES,
+    HAND_ROWS,
     OWN_TABLES,
     TAG_ALIASES,
     create_table,
@@ -119,7 +120,8 @@ def require_lake(connection: Connection, build: Path, lake_id: str, place: str) 
     if _lake_of(connection) not in {None, lake_id}:
         raise ConfigurationError(
             f"{build} was loaded from another lake than {place}: give that lake, or another "
-            f"--warehouse, or delete {build.name} to build it from this lake; nothing was changed"
+            f"--warehouse, or delete {build.name} to build it from this lake; nothing was changed. "
+            f"{HAND_ROWS}"
         )
 
 

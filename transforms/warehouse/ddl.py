@@ -159,24 +159,29 @@ def without_queries(column: str) -> str:
     return f"regexp_replace({links}, {literal(_SIGNATURE)}, '\\1...', 'g')"
 
 
-def column_comment(column: Column) -> str:
+def comment(description: str, warning: str = "", example: str = "", unit: str = "") -> str:
     """Returns the description, followed by warning, example and unit where there are any.
 
     The view `dictionary` takes it apart again.
     """
     return "".join(
         (
-            column.description,
-            f" Warning: {column.warning}" if column.warning else "",
-            f" Example: {column.example}." if column.example else "",
-            f" Unit: {column.unit}." if column.unit else "",
+            description,
+            f" Warning: {warning}" if warning else "",
+            f" Example: {example}." if example else "",
+            f" Unit: {unit}." if unit else "",
         )
     )
 
 
+def column_comment(column: Column) -> str:
+    """Returns what a column holds, in the shape of `comment`."""
+    return comment(column.description, column.warning, column.example, column.unit or "")
+
+
 def table_comment(table: Table) -> str:
     """Returns what a row is, followed by the warning if there is one."""
-    return f"{table.description} Warning: {table.warning}" if table.warning else table.description
+    return comment(table.description, table.warning)
 
 
 def create_table(table: Table) -> Iterator[str]:

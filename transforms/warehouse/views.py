@@ -1,4 +1,8 @@
-"""The views and macros of a warehouse: files of `sql/`, each made after those it reads."""
+"""The views and macros of a warehouse: files of `sql/`, each made after those it reads.
+
+What their headers say becomes comments. A view has one of its own and one for each column; a macro
+has but one, in which the view `macros` finds its parameters and columns again.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,37 @@ import duckdb
 
 from transforms import paths
 from transforms.errors import ConfigurationError
-from transforms.warehouse.ddl import literal, quote
+from transforms.warehouse.ddl import comment, literal, quote
 from transforms.warehouse.duck import Connection, fetch, first_lines
 
 FOLDERS = ("macros", "marts", "system")
 _NEEDED = ("Question", "Grain", "Reads", "Units")
 _FIELD = re.compile(r"-- ([A-Z][a-z ]*):(?: (.*))?$")
 _COLUMN = re.compile(r"   ([a-z][a-z0-9_]*)(?: \[([^\]]+)\])?: (.+)")
+_TEXT = re.compile(r"(.+?)(?: Warning: (.+?))?(?: Example: (.+?)\.)?")
+_MARK = re.compile(r" (?:Warning|Example|Unit): ")
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnText:
-    """What a column of a view or macro holds, or a parameter means, and in which unit."""
+    """What is known of a column of a view or macro, or of a parameter; nothing is an empty text.
+
+    Attributes:
+        description: What it holds or means.
+        warning: What misleads who reads it.
+        example: A value it may have.
+        unit: Unit of its numbers.
+    """
 
     description: str
-    unit: str | None
+    warning: str = ""
+    example: str = ""
+    unit: str = ""
+
+    @property
+    def comment(self) -> str:
+        """Returns all of it as one text."""
+        return comment(self.description, self.warning, self.example, self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +63,7 @@ class ViewFile:
         columns: What each column holds.
         parameters: What a macro takes, in order; empty for a view.
         is_macro: Whether it is a macro, which takes parameters.
+        warning: What misleads who counts, joins or sums its rows, or nothing.
     """
 
     path: Path
@@ -53,6 +74,7 @@ class ViewFile:
     columns: dict[str, ColumnText]
     parameters: dict[str, ColumnText]
     is_macro: bool
+    warning: str = ""
 
     @property
     def name(self) -> str:
@@ -139,12 +161,27 @@ def read_header(text: str) -> dict[str, list[str]]:
     return fields
 
 
+def macro_comment(file: ViewFile) -> str:
+    """Returns all that is known of a macro; the view `macros` takes it apart again.
+
+    The question comes first. Grain, warning, parameters and columns follow after an empty line
+    each, with their name and a colon before them; parameters and columns have a line each.
+    """
+    parts = [file.question, f"Grain: {_sentence(file.grain)}"]
+    parts += [f"Warning: {file.warning}"] if file.warning else []
+    for title, texts in (("Parameters", file.parameters), ("Columns", file.columns)):
+        if texts:
+            lines = (f"{name}: {told.comment}" for name, told in texts.items())
+            parts.append("\n".join((f"{title}:", *lines)))
+    return "\n\n".join(parts)
+
+
 def _read_view(path: Path) -> ViewFile:
     text = path.read_text(encoding="utf-8")
     header = read_header(text)
     if missing := [name for name in (*_NEEDED, "Columns") if not header.get(name)]:
         raise ConfigurationError(f"{path} must begin with `-- {missing[0]}: ...`")
-    question, grain, reads, units = (" ".join(map(str.strip, header[n])) for n in _NEEDED)
+    question, grain, reads, units = (_joined(header[n]) for n in _NEEDED)
     return ViewFile(
         path=path,
         question=question,
@@ -154,33 +191,48 @@ def _read_view(path: Path) -> ViewFile:
         columns=_read_columns(path, header["Columns"]),
         parameters=_read_columns(path, header.get("Parameters", [])),
         is_macro=path.parent.name == "macros",
+        warning=_joined(header.get("Warning", [])),
     )
 
 
 def _read_columns(path: Path, lines: list[str]) -> dict[str, ColumnText]:
-    columns: dict[str, ColumnText] = {}
+    texts: dict[str, list[str]] = {}
+    units: dict[str, str] = {}
     name = None
     for line in lines:
         if named := _COLUMN.match(line):
             name = named[1]
-            columns[name] = ColumnText(named[3].strip(), named[2])
+            texts[name], units[name] = [named[3]], named[2] or ""
         elif name and line.startswith("     "):
-            told = columns[name]
-            columns[name] = ColumnText(f"{told.description} {line.strip()}", told.unit)
+            texts[name].append(line)
         else:
             raise ConfigurationError(f"{path}: {line.strip()!r} is no `--   column [unit]: text`")
-    return columns
+    return {name: _read_text(path, _joined(text), units[name]) for name, text in texts.items()}
+
+
+def _read_text(path: Path, text: str, unit: str) -> ColumnText:
+    """Takes apart `description. Warning: sentence. Example: value.`, the last two if there."""
+    found = _TEXT.fullmatch(text)
+    description, warning, example = found.groups("") if found else (text, "", "")
+    if any(_MARK.search(part) for part in (description, warning, example)):
+        raise ConfigurationError(
+            f"{path}: {text!r} is no `description. Warning: sentence. Example: value.`"
+        )
+    return ColumnText(description, warning, example, unit)
+
+
+def _joined(lines: list[str]) -> str:
+    return " ".join(map(str.strip, lines))
 
 
 def _comments(file: ViewFile) -> Iterator[str]:
     name = quote(file.name)
     if file.is_macro:
-        yield f"COMMENT ON MACRO TABLE {name} IS {literal(file.question)}"
+        yield f"COMMENT ON MACRO TABLE {name} IS {literal(macro_comment(file))}"
         return
-    yield f"COMMENT ON VIEW {name} IS {literal(_sentence(file.grain))}"
+    yield f"COMMENT ON VIEW {name} IS {literal(comment(_sentence(file.grain), file.warning))}"
     for column, told in file.columns.items():
-        text = f"{told.description} Unit: {told.unit}." if told.unit else told.description
-        yield f"COMMENT ON COLUMN {name}.{quote(column)} IS {literal(text)}"
+        yield f"COMMENT ON COLUMN {name}.{quote(column)} IS {literal(told.comment)}"
 
 
 def _sentence(text: str) -> str:

@@ -16,7 +16,7 @@ from transforms.warehouse.views import read_header
 SAMPLES = {
     "appearances": "2",
     "co_appearances": "1",
-    "moments": "'city match'",
+    "moments": "'weather'",
     "moments_near": "'city match', 'weather', 10",
     "track": "'Regole'",
 }

@@ -275,7 +275,10 @@ def _as_text(value: Json) -> str | None:
 
 
 def _compact(value: Json) -> str:
-    """Returns compact JSON, numbers in the spelling of orjson: 0.00001, where Python has 1e-05."""
+    """Returns compact JSON, numbers in the spelling of orjson: 0.00001, where Python has 1e-05.
+
+    So has the product; that it loses no digit is for `test_flatten` to show.
+    """
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # whole numbers of more than 64 bits

@@ -85,7 +85,9 @@ def test_the_same_tests_pass_on_the_oldest_version(group: str, tmp_path: Path) -
 @pytest.mark.proof
 def test_the_lengthy_tests_pass_on_the_oldest_version(tmp_path: Path) -> None:
     """What the test above leaves out passes with DuckDB 1.5 as well."""
-    files = (file for group in FILES.values() for file in group)
+    files = [file for group in FILES.values() for file in group]
+    written = "".join((TESTS / file).read_text(encoding="utf-8") for file in files)
+    assert [name for name in LENGTHY if f"def {name}(" not in written] == []
     _pass_on_oldest(tmp_path, " or ".join(LENGTHY), *files)
 
 

@@ -44,7 +44,8 @@ def run_stoppable(work: Callable[[Stop], T]) -> T:
 
     Returns:
         What the work returns; what it raises is raised. An exception of a handler comes through
-        when the work has ended or, where that takes too long, while it goes on: see `goes_on`.
+        when the work has ended or, where that takes too long, while it goes on, with whatever
+        it holds open: see `goes_on`.
     """
     stop = Stop()
     if current_thread() is not main_thread():
@@ -63,7 +64,8 @@ def run_stoppable(work: Callable[[Stop], T]) -> T:
 
 def goes_on() -> bool:
     """Tells whether work goes on that was told to end and did not."""
-    return any(not outcome.done() for outcome in _left)
+    _left[:] = [outcome for outcome in _left if not outcome.done()]
+    return bool(_left)
 
 
 def _work(work: Callable[[Stop], T], stop: Stop, outcome: Future[T]) -> None:

@@ -68,8 +68,8 @@ CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- no
         WHERE f.end_seconds IS NOT NULL
     ),
 
-    -- Videos with both phrases; of the others nothing is put in order. In lists, not by a join, which
-    -- would keep a question about one video from being asked of that video alone.
+    -- Videos with both phrases; of the others nothing is put in order. In lists: joined with itself,
+    -- DuckDB looked through all videos when asked about one.
     both_in AS (
         SELECT
             t.job_id,
@@ -127,8 +127,8 @@ CREATE OR REPLACE MACRO moments_near(a, b, within_seconds := 10) AS TABLE  -- no
         FROM lasting AS l
     ),
 
-    -- Each text with the places of those of the other phrase that begin while it lasts. In lists:
-    -- to read a table twice would keep a question about one video from being asked of that alone.
+    -- Each text with the places of those of the other phrase that begin while it lasts; in lists,
+    -- too.
     gathered AS (
         SELECT
             n.job_id,

@@ -31,10 +31,11 @@
 --   source_label: The label as the service wrote it. Example: 张伟.
 --   table_name: Table of the row it comes from. Example: video_person_occurrences.
 --   result_index: Position of the result in the reply, from 0.
---   index_1: First key of that row after result_index, as person_index; with it labels finds what
---       was observed (thing_index).
+--   index_1: First key of that row after result_index, as person_index. Of persons, tags and the
+--       labels of CPVLabel it is thing_index of labels. Warning: Numbers begin anew in each
+--       table: join labels by kind, too, where a track has the kind entity.
 --   index_2: Second key of that row, as occurrence_index; NULL where it has none. Of a line of
---       subtitles file_index, language (label_group) and line_index are the keys.
+--       subtitles it is line_index, the third key, after language (label_group).
 --   index_3: Third key of that row, as track_index; NULL where it has none.
 CREATE OR REPLACE VIEW timeline AS
 WITH observed AS (

@@ -49,6 +49,8 @@ class Format(StrEnum):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `cognition` and returns its exit code; errors are told, not raised.
 
+    It ends the process itself where a signal came and a statement does not hear of it.
+
     Args:
         arguments: Words after the program's name; default `sys.argv[1:]`.
     """
@@ -86,9 +88,10 @@ def _run(words: list[str], terminated: Callable[[], bool]) -> int:
 
 def _stopped(terminated: Callable[[], bool], *, as_json: bool) -> int:
     code = failure.TERMINATED if terminated() else failure.INTERRUPTED
-    _fail(failure.STOPPED, code, as_json=as_json)
-    leave_what_goes_on(code)
-    return code
+    try:
+        return _fail(failure.STOPPED, code, as_json=as_json)
+    finally:  # even if nobody reads what is told
+        leave_what_goes_on(code)
 
 
 def _fail(message: str, code: int, *, as_json: bool) -> int:

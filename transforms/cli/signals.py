@@ -50,6 +50,6 @@ def leave_what_goes_on(code: int) -> None:
     """
     if stoppable.goes_on():
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):  # its reader is gone
+            with suppress(OSError, ValueError, AttributeError):  # its reader is gone, or itself
                 stream.flush()
         os._exit(code)

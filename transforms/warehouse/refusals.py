@@ -42,8 +42,10 @@ def require_values(statements: Sequence[duckdb.Statement], given: Collection[str
     Raises:
         QueryError: A value lacks, or there is no place for one.
     """
-    asked = {name.casefold() for name in statements[-1].named_parameters} if statements else set()
+    earlier, asked = _names(statements[:-1]), _names(statements[-1:])
     known = {name.casefold() for name in given}
+    if found := _and(sorted((earlier & known) - asked)):
+        raise QueryError(f"{found} stands in an earlier statement: only the last one takes values")
     missing = sorted(asked - known)
     if any(name.isdecimal() for name in missing):
         raise QueryError(
@@ -95,6 +97,10 @@ def explained(
     if hint == _SOURCE and kinds & {"COPY", "EXPORT"}:
         hint = _FILE
     return f"{said} ({hint})" if hint else said
+
+
+def _names(statements: Iterable[duckdb.Statement]) -> set[str]:
+    return {name.casefold() for each in statements for name in each.named_parameters}
 
 
 def _missing(names: Sequence[str]) -> str:

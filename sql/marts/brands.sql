@@ -17,53 +17,46 @@
 --   thing_index: Last key of its row in that table.
 CREATE OR REPLACE VIEW brands AS
 WITH seen AS (
-    -- Two branches: an outer join by a column of its own left side took DuckDB 1.5 the square of
-    -- the entities.
+    -- Columns to join by: beside a constant in an outer join, DuckDB 2.0.0 forgets a LIMIT,
+    -- and beside two columns of the left side 1.5 compares all with all.
     SELECT
-        t.*,
-        NULL AS knowledge_brand
-    FROM labels AS t
-    WHERE t.table_name = 'video_tags'
-    UNION ALL
-    SELECT
-        l.*,
-        nullif(e.knowledge_brand_name, '') AS knowledge_brand
-    FROM labels AS l
-    INNER JOIN cpv_entities AS e
-        ON
-            l.job_id = e.job_id
-            AND l.result_index = e.result_index
-            AND l.thing_index = e.entity_index
-    WHERE l.table_name = 'cpv_entities'
-),
-
--- Columns to join by: beside a constant in an outer join, DuckDB 2.0.0 forgets a LIMIT.
-kinds AS (
-    SELECT
-        s.*,
+        a.*,
+        CASE WHEN a.table_name = 'cpv_entities' THEN a.thing_index END AS entity_index,
         'entity' AS entity_kind,
         '' AS any_kind
-    FROM seen AS s
+    FROM labels AS a
 )
 
 SELECT
     l.job_id,
     CASE WHEN l.kind = 'tag' THEN 'logo' ELSE 'entity' END AS source,
-    coalesce(own.label, every.label, l.knowledge_brand, l.label) AS brand,
-    coalesce(l.knowledge_brand, l.source_label) AS source_name,
+    coalesce(own.label, every.label, nullif(e.knowledge_brand_name, ''), l.label) AS brand,
+    coalesce(nullif(e.knowledge_brand_name, ''), l.source_label) AS source_name,
     l.table_name,
     l.result_index,
     l.thing_index
-FROM kinds AS l
+FROM seen AS l
+LEFT JOIN cpv_entities AS e
+    ON
+        l.job_id = e.job_id
+        AND l.result_index = e.result_index
+        AND l.entity_index = e.entity_index
 -- The brand an entity's knowledge names is no label, so labels has not looked for its alias.
-LEFT JOIN tag_aliases AS own ON l.entity_kind = own.kind AND l.knowledge_brand = own.name
-LEFT JOIN tag_aliases AS every ON l.any_kind = every.kind AND l.knowledge_brand = every.name
+LEFT JOIN tag_aliases AS own
+    ON l.entity_kind = own.kind AND own.name = nullif(e.knowledge_brand_name, '')
+LEFT JOIN tag_aliases AS every
+    ON l.any_kind = every.kind AND every.name = nullif(e.knowledge_brand_name, '')
 WHERE
-    l.knowledge_brand IS NOT NULL
-    OR (
-        (
-            lower(l.label_level1) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
-            OR lower(l.label_level2) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
+    l.table_name IN ('video_tags', 'cpv_entities')
+    AND (
+        e.knowledge_brand_name <> ''
+        OR (
+            (
+                lower(l.label_level1) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
+                OR lower(l.label_level2) IN ('logo', 'brand', '标识', '品牌', '商标', '台标')
+            )
+            AND l.source_label NOT IN (
+                coalesce(l.label_level1, ''), coalesce(l.label_level2, '')
+            )
         )
-        AND l.source_label NOT IN (coalesce(l.label_level1, ''), coalesce(l.label_level2, ''))
     );

@@ -563,3 +563,26 @@ def test_without_a_build_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"build.duckdb: run `cognition load` first"):
         publish(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_published_while_it_is_opened_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB 2.0 opens a file twice: a swap in between must not mix header and rows of two."""
+    for number in (1, 2):
+        with connect(tmp_path / f"{number}.duckdb", read_only=False) as connection:
+            fetch(connection, f"CREATE TABLE t AS SELECT {number} AS n")
+    target, opened = tmp_path / "1.duckdb", []
+
+    def open_and_swap(path: Path, **given: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401
+        opened.append(path)
+        found = real(path, **given)
+        if len(opened) == 1:
+            (tmp_path / "2.duckdb").replace(target)
+        return found
+
+    real = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", open_and_swap)
+    with connect(target, read_only=True) as connection:
+        assert fetch(connection, "FROM t") == [(2,)]
+    assert len(opened) == 2

@@ -27,6 +27,7 @@ LACKS = (duckdb.OperationalError, duckdb.FatalException)
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Mapping[str, Any]
+Config = dict[str, str | bool | int | float | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,7 @@ def connect(
         ConfigurationError: It cannot be opened, or is not a DuckDB file.
     """
     try:
-        config = _config(limits, sealed)
-        connection = duckdb.connect(path, read_only=read_only, config=config)
+        connection = _open(path, read_only=read_only, config=_config(limits, sealed))
     except duckdb.Error as error:
         raise _opening_error(path, error) from None
     try:
@@ -175,8 +175,35 @@ def wal_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _config(limits: Limits, sealed: bool) -> dict[str, str | bool | int | float | list[str]]:  # noqa: FBT001 - private
-    config: dict[str, str | bool | int | float | list[str]] = {
+def _open(path: Path, *, read_only: bool, config: Config) -> Connection:
+    """Opens a file, again if another took its name meanwhile.
+
+    DuckDB 2.0 reads the header, closes the file, and opens it again for the rest: published in
+    between, the header would be that of one version and the rows those of the next.
+    """
+    while True:
+        before = _identity(path)
+        try:
+            connection = duckdb.connect(path, read_only=read_only, config=config)
+        except duckdb.Error:
+            if not read_only or _identity(path) == before:
+                raise
+            continue
+        if not read_only or _identity(path) == before:
+            return connection
+        connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _config(limits: Limits, sealed: bool) -> Config:  # noqa: FBT001 - private
+    config: Config = {
         "threads": limits.threads,
         "memory_limit": f"{limits.memory_bytes}B",
         "autoinstall_known_extensions": False,

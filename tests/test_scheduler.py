@@ -300,7 +300,7 @@ def test_killed_source_task_is_retried_for_what_had_not_landed(
         *answered, late, hanging = known.job_ids
     faults = Faults(
         {late: [Fault.THROTTLE_429_RETRY_AFTER], hanging: [Fault.HANG]},
-        retry_after_ms=1000,
+        retry_after_ms=5000,  # long after the others: it finds them held too long, and all land
         hang_seconds=60,
     )
     with Sandbox(jobs=6, clean=True, faults=faults, credentials=KEYS) as service:

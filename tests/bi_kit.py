@@ -81,7 +81,7 @@ class Published:
 
     def copy(self, home: Path) -> Published:
         """Returns a copy that a test may change."""
-        shutil.copytree(self.settings.home, home)
+        shutil.copytree(self.settings.home, home, symlinks=True)
         return Published(self.settings.model_copy(update={"home": home}), self.before)
 
     def publish(self, *replies: Landing) -> None:

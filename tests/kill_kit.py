@@ -6,7 +6,7 @@ hundredths of a second and is a real one: no `finally` runs, no buffer is writte
 
 from __future__ import annotations
 
-import os
+import errno
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ import duckdb
 from warehouse_lake import run_python
 
 from transforms.warehouse import PUBLISHED
-from transforms.warehouse.duck import wal_of
 
 KILLS = """
 import os, shutil, signal, sys, traceback
@@ -50,8 +49,8 @@ WORK = {
 
 
 def steps_of_files():
-    names = {shutil: ["copyfile"], os: ["utime", "chmod", "fsync", "link"]}
-    return names | {Path: ["replace", "unlink", "mkdir", "write_bytes"]}
+    names = {shutil: ["copyfile", "rmtree"], os: ["utime", "chmod", "fsync", "rmdir"]}
+    return names | {Path: ["symlink_to", "replace", "unlink", "mkdir", "write_bytes"]}
 
 
 def steps_of_statements():
@@ -132,20 +131,24 @@ def kill_at_each_step(
     folders = sorted(place.iterdir())
     for step, folder in zip(done.stdout.split(), folders, strict=True):
         home = folder / "warehouse"
-        assert not wal_of(home / PUBLISHED).exists()
+        assert not [*home.rglob("*.wal")]
         yield Killed(step, home, words_of(home / PUBLISHED))
         shutil.rmtree(folder)
 
 
 def copy_home(pattern: Path, folder: Path) -> None:
     """Copies a folder; the published file of the copy is a link to its version, too."""
-    shutil.copytree(pattern, folder)
-    home = folder / "warehouse"
-    published = (home / PUBLISHED).stat().st_mtime_ns
-    (home / PUBLISHED).unlink()
-    versions = (home / "versions").glob("*.duckdb")
-    (version,) = (path for path in versions if path.stat().st_mtime_ns == published)
-    os.link(version, home / PUBLISHED)
+    shutil.copytree(pattern, folder, symlinks=True)
+
+
+def versions_of(home: Path) -> list[Path]:
+    """Returns the folders of the versions that are kept, oldest first."""
+    return sorted(path for path in (home / "versions").iterdir() if path.name != "hold.json")
+
+
+def refuse_links(*_: object, **__: object) -> None:
+    """Stands for a filesystem without symbolic links."""
+    raise OSError(errno.EPERM, "no links here")
 
 
 def words_of(database: Path) -> str:

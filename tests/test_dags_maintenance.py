@@ -156,6 +156,13 @@ def test_replay_of_nothing_fails_at_once(dagbag: DagBag, home: Settings) -> None
     assert tree(home.home) == before
 
 
+def add_version(home: Settings, day: int) -> None:
+    """Puts an empty file in the place of a version of a day in January 2020."""
+    version = home.warehouse_dir / "versions" / f"warehouse-2020010{day}T000000-{day:08}"
+    version.mkdir()
+    (version / "warehouse.duckdb").touch()
+
+
 def test_maintenance_does_every_step(
     dagbag: DagBag, home: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,7 +172,7 @@ def test_maintenance_does_every_step(
         late = {"job_id": f"late-{minute}", "submitted_at": "2025-01-01"}
         ledger.append(lake, [late], "sql", now=yesterday.replace(hour=0, minute=minute))
     for day in range(1, 5):
-        (home.warehouse_dir / "versions" / f"warehouse-2020010{day}T000000-{day:08}.duckdb").touch()
+        add_version(home, day)
     (home.warehouse_dir / "warehouse.duckdb.new").touch()
     with caplog.at_level(logging.INFO, logger="transforms"):
         ended = run(dagbag, MAINTAIN)
@@ -192,7 +199,7 @@ def test_maintenance_does_what_was_chosen(dagbag: DagBag, home: Settings) -> Non
     """Steps left out are skipped; `keep_versions` stands in for the setting."""
     versions = home.warehouse_dir / "versions"
     for day in range(1, 5):
-        (versions / f"warehouse-2020010{day}T000000-{day:08}.duckdb").touch()
+        add_version(home, day)
     form = {"compact": False, "expiry": False, "clean": False, "keep_versions": 1}
     ended = run(dagbag, MAINTAIN, **form)
     assert states_of(ended) == {

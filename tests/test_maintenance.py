@@ -49,16 +49,16 @@ def published_once(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def warehouse(published_once: Settings, tmp_path: Path) -> Path:
     """A folder with one published version and two that are older, newest last."""
     folder, source = tmp_path / "warehouse", published_once.warehouse_dir
-    (folder / "versions").mkdir(parents=True)
-    (version,) = (source / "versions").iterdir()
-    kept = folder / "versions" / version.name
-    kept.write_bytes(version.read_bytes())
-    os.utime(kept, ns=(version.stat().st_mtime_ns,) * 2)
-    os.link(kept, folder / "warehouse.duckdb")
+    shutil.copytree(source, folder, symlinks=True)
     for day in (1, 2):
-        name = f"warehouse-2020010{day}T000000-00000000.duckdb"
-        (folder / "versions" / name).write_bytes(b"older" * day)
+        write_version(folder, f"warehouse-2020010{day}T000000-00000000", b"older" * day)
     return folder
+
+
+def write_version(warehouse: Path, name: str, content: bytes) -> None:
+    """Writes something in the place of a version."""
+    (warehouse / "versions" / name).mkdir()
+    (warehouse / "versions" / name / "warehouse.duckdb").write_bytes(content)
 
 
 def versions_of(warehouse: Path) -> list[str]:
@@ -77,7 +77,7 @@ def test_the_newest_versions_are_kept(warehouse: Path) -> None:
     *older, newest = versions_of(warehouse)
     report = prune(warehouse, 2)
     assert report == PruneReport(
-        dry_run=False, published=newest[:-7], kept=2, removed=(older[0],), bytes=5
+        dry_run=False, published=newest, kept=2, removed=(older[0],), bytes=5
     )
     assert versions_of(warehouse) == [older[1], newest]
     assert prune(warehouse, 2).removed == ()
@@ -86,11 +86,10 @@ def test_the_newest_versions_are_kept(warehouse: Path) -> None:
 def test_the_published_version_stays_though_others_are_newer(warehouse: Path) -> None:
     """After a roll back the published version is an old one; it is kept, and opens as before."""
     published = versions_of(warehouse)[-1]
-    later = warehouse / "versions" / "warehouse-20990101T000000-00000000.duckdb"
-    later.write_bytes(b"later")
+    write_version(warehouse, "warehouse-20990101T000000-00000000", b"later")
     assert prune(warehouse, 1).kept == 1
     assert versions_of(warehouse) == [published]
-    assert publishing.read_version(warehouse) == published[:-7]
+    assert publishing.read_version(warehouse) == published
 
 
 def test_without_a_published_file_the_newest_are_kept(warehouse: Path) -> None:
@@ -101,14 +100,16 @@ def test_without_a_published_file_the_newest_are_kept(warehouse: Path) -> None:
 
 
 def test_left_overs_of_dead_publishes_go(warehouse: Path) -> None:
-    """A half copy and a link that never got its name go; other files are not ours to take."""
+    """Half a version and a link that never got its name go; other files are not ours to take."""
     names = versions_of(warehouse)
-    (warehouse / "versions" / "warehouse-20200103T000000-00000000.part").write_bytes(b"1234")
-    (warehouse / "warehouse.duckdb.new").write_bytes(b"567")
+    write_version(warehouse, "warehouse-20200103T000000-00000000.part", b"1234")
+    (warehouse / "versions" / "hold.json.part").write_bytes(b"56")
+    (warehouse / "warehouse.duckdb.new").symlink_to("x")  # of a version that is gone: one byte
     (warehouse / "versions" / "notes.txt").write_bytes(b"mine")
     report = prune(warehouse, 3)
     assert (report.removed, report.bytes) == ((), 7)
     assert sorted(report.leftovers) == [
+        "hold.json.part",
         "warehouse-20200103T000000-00000000.part",
         "warehouse.duckdb.new",
     ]

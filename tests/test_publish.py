@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 from filelock import FileLock
-from kill_kit import kill_at_each_step
+from kill_kit import copy_home, kill_at_each_step, refuse_links, versions_of
 from warehouse_lake import Helper, commit, new_lake, speech_job
 
 from transforms.contract import load_contracts
@@ -27,6 +27,7 @@ from transforms.warehouse import publish as publishing
 from transforms.warehouse.build import BUILD
 from transforms.warehouse.checks import run_checks
 from transforms.warehouse.duck import WarehouseLockedError, connect, fetch, wal_of
+from transforms.warehouse.prune import prune
 from transforms.warehouse.publish import PublishError, publish, read_version
 
 NOON = datetime(2024, 5, 6, 12, 0, 0, tzinfo=UTC)
@@ -53,12 +54,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(two: Path, tmp_path: Path) -> Path:
-    """The same, for one test; the published file is a link to its version here, too."""
-    shutil.copytree(two, tmp_path, dirs_exist_ok=True)
-    home = tmp_path / "warehouse"
-    (home / PUBLISHED).unlink()
-    os.link(next((home / "versions").iterdir()), home / PUBLISHED)
-    return home
+    """The warehouse of a copy, for one test; the lake lies beside it."""
+    copy_home(two, tmp_path / "home")
+    return tmp_path / "home" / "warehouse"
 
 
 def _words(home: Path) -> str:
@@ -69,7 +67,7 @@ def _words(home: Path) -> str:
 
 
 def _versions(home: Path) -> list[str]:
-    return sorted(path.name for path in (home / "versions").iterdir())
+    return [path.name for path in versions_of(home)]
 
 
 def _alter(database: Path, *statements: str) -> None:
@@ -90,8 +88,9 @@ def test_the_first_publish(tmp_path: Path) -> None:
     assert report.bytes == (home / PUBLISHED).stat().st_size > 0
     assert report.version.startswith("warehouse-20240506T120000-")
     assert len(report.version) == len("warehouse-20240506T120000-") + 8
-    assert _versions(home) == [f"{report.version}.duckdb"]
-    assert (home / "versions" / f"{report.version}.duckdb").samefile(home / PUBLISHED)
+    assert _versions(home) == [report.version]
+    assert (home / PUBLISHED).readlink() == Path("versions", report.version, PUBLISHED)
+    assert [path.name for path in (home / "versions" / report.version).iterdir()] == [PUBLISHED]
     files = sorted(p.name for p in home.iterdir() if p.suffix != ".lock")
     assert files == [BUILD, "versions", PUBLISHED]
     assert _words(home) == "one"
@@ -116,7 +115,7 @@ def test_other_sql_is_published_though_no_batch_changed(
     """A changed view or check makes another version of the same rows, checked anew."""
     before = publish(home)
     monkeypatch.setattr(build, "sql_digest", lambda: "other")
-    load_batches(new_lake(tmp_path), load_contracts(), home)
+    load_batches(new_lake(home.parent), load_contracts(), home)
     with pytest.raises(PublishError, match="has not passed its checks: run `cognition load`"):
         publish(home)
     run_checks(load_contracts(), home)
@@ -135,7 +134,7 @@ def test_content_that_is_kept_already_is_not_copied(
         with monkeypatch.context() as patch:
             if digest:
                 patch.setattr(build, "sql_digest", lambda: digest)
-            load_batches(open_lake(str(tmp_path / "lake")), load_contracts(), home)
+            load_batches(open_lake(str(home.parent / "lake")), load_contracts(), home)
             run_checks(load_contracts(), home)
             return publish(home, 9, now=NOON + timedelta(minutes=minute))
 
@@ -143,30 +142,29 @@ def test_content_that_is_kept_already_is_not_copied(
     kept = _versions(home)
     back = publish_sql(None, 3)
     assert (back.version, back.changed, _versions(home)) == (good.version, True, kept)
-    assert (home / "versions" / f"{good.version}.duckdb").samefile(home / PUBLISHED)
-    _alter(home / "versions" / f"{bad.version}.duckdb", "DELETE FROM asr_segments")
+    assert (home / "versions" / good.version / PUBLISHED).samefile(home / PUBLISHED)
+    _alter(home / "versions" / bad.version / PUBLISHED, "DELETE FROM asr_segments")
     anew = publish_sql("other", 4)
     assert anew.version not in {good.version, bad.version}
     assert _words(home) == "one two"
 
 
 def test_old_versions_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest `keep` versions stay; the published one always does."""
+    """The newest `keep` stay; the published one, and the one it took the place of, always do."""
     names = [read_version(home)]
     for minute in range(1, 4):
         monkeypatch.setattr(publishing, "read_digest", lambda _: None)
         monkeypatch.setattr(publishing, "find_content", lambda *_: None)
         names.append(publish(home, 2, now=NOON + timedelta(minutes=minute)).version)
         monkeypatch.undo()
-    assert _versions(home) == [f"{name}.duckdb" for name in names[-2:]]
+    assert _versions(home) == names[-2:]
     older = publish(home, 1, now=NOON - timedelta(days=1))  # a clock that went back
     assert not older.changed
-    assert _versions(home) == [f"{names[-1]}.duckdb"]
+    assert _versions(home) == names[-1:]
     monkeypatch.setattr(publishing, "read_digest", lambda _: None)
     monkeypatch.setattr(publishing, "find_content", lambda *_: None)
     back = publish(home, 1, now=NOON - timedelta(days=1))
-    assert _versions(home) == [f"{back.version}.duckdb"]
-    assert back.version > str(names[-1])
+    assert _versions(home) == [names[-1], back.version]
     monkeypatch.undo()
     assert _words(home) == "one two"
 
@@ -186,33 +184,39 @@ def test_versions_sort_as_they_were_published(home: Path, monkeypatch: pytest.Mo
     assert not publish(home, now=NOON).changed
 
 
-def _refuse_link(*_: object) -> None:
-    raise OSError(errno.EPERM, "no links here")
-
-
 def test_where_links_fail_the_file_is_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filesystem without hard links costs a second copy, nothing else."""
-    monkeypatch.setattr(os, "link", _refuse_link)
+    """A filesystem without links costs a second copy, nothing else."""
+    monkeypatch.setattr(Path, "symlink_to", refuse_links)
     report = publish(home)
-    version = home / "versions" / f"{report.version}.duckdb"
+    version = home / "versions" / report.version / PUBLISHED
     assert not version.samefile(home / PUBLISHED)
     assert version.read_bytes() == (home / PUBLISHED).read_bytes()
     assert _words(home) == "one two"
-    assert publish(home).version == report.version
+    copied = (home / PUBLISHED).stat().st_ino
+    again = publish(home)
+    assert (again.version, again.changed) == (report.version, False)
+    assert (home / PUBLISHED).stat().st_ino == copied
     version.unlink()
     assert read_version(home) == "warehouse"
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o444), (0o027, 0o440)])
-def test_what_is_published_cannot_be_written_to(home: Path, umask: int, mode: int) -> None:
-    """Published file and version are read-only, for as many as the umask lets read."""
+def test_what_is_published_cannot_be_written_to(
+    home: Path, monkeypatch: pytest.MonkeyPatch, umask: int, mode: int
+) -> None:
+    """A version, or its copy, is read-only, for as many as the umask lets read."""
     before = os.umask(umask)
     try:
         report = publish(home)
+        assert stat.S_IMODE((home / PUBLISHED).stat().st_mode) == mode
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "symlink_to", refuse_links)
+            (home / PUBLISHED).unlink()
+            assert publish(home).version == report.version
     finally:
         os.umask(before)
-    for file in (home / PUBLISHED, home / "versions" / f"{report.version}.duckdb"):
-        assert stat.S_IMODE(file.stat().st_mode) == mode
+    assert not (home / PUBLISHED).is_symlink()
+    assert stat.S_IMODE((home / PUBLISHED).stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -230,7 +234,7 @@ def test_a_published_file_that_was_written_to_is_put_right(
 ) -> None:
     """What someone wrote past the loader is replaced from the build, and its version is gone."""
     if not links:
-        monkeypatch.setattr(os, "link", _refuse_link)
+        monkeypatch.setattr(Path, "symlink_to", refuse_links)
     good = publish(home, now=NOON)
     assert not good.altered
     _alter(home / PUBLISHED, harm)
@@ -238,11 +242,9 @@ def test_a_published_file_that_was_written_to_is_put_right(
     assert (report.changed, report.altered) == (True, True)
     assert _words(home) == "one two"
     assert read_version(home) == report.version
-    kept = {f"{good.version}.duckdb"} if not links else set()
-    assert {name for name in _versions(home) if good.version[-8:] in name} == {
-        f"{report.version}.duckdb",
-        *kept,
-    }
+    kept = {good.version} if not links else set()
+    of_this_content = {name for name in _versions(home) if good.version[-8:] in name}
+    assert of_this_content == {report.version, *kept}
     again = publish(home)
     assert (again.changed, again.altered) == (False, False)
 
@@ -252,7 +254,36 @@ def test_a_file_that_was_written_to_gives_way_to_new_content(home: Path) -> None
     _alter(home / PUBLISHED, "DELETE FROM asr_segments")
     report = publish(home)
     assert (report.changed, report.altered) == (True, True)
-    assert _versions(home) == [f"{report.version}.duckdb"]
+    assert _versions(home) == [report.version]
+    assert _words(home) == "one two"
+
+
+def test_a_link_to_nothing_is_put_right(home: Path) -> None:
+    """Someone took the published version away: readers have none until the next publish."""
+    lost = publish(home)
+    shutil.rmtree(home / "versions" / lost.version)
+    assert read_version(home) is None
+    with pytest.raises(ConfigurationError, match=r"no published warehouse .* `cognition load`"):
+        _words(home)
+    report = publish(home)
+    assert (report.changed, report.altered) == (True, True)
+    assert _words(home) == "one two"
+
+
+def test_versions_that_were_files_get_folders(home: Path) -> None:
+    """A warehouse of before, whose published file is a hard link, goes on without a copy."""
+    report = publish(home)
+    for version in versions_of(home):
+        (version / PUBLISHED).rename(version.with_suffix(".duckdb"))
+        version.rmdir()
+    (home / "versions" / "notes.duckdb").write_bytes(b"mine")
+    (home / PUBLISHED).unlink()
+    os.link(home / "versions" / f"{report.version}.duckdb", home / PUBLISHED)
+    names = [path.stem for path in versions_of(home)]
+    again = publish(home)
+    assert (again.version, again.changed, again.altered) == (report.version, False, False)
+    assert (home / PUBLISHED).readlink() == Path("versions", report.version, PUBLISHED)
+    assert _versions(home) == ["notes.duckdb" if name == "notes" else name for name in names]
     assert _words(home) == "one two"
 
 
@@ -287,7 +318,8 @@ def test_a_reader_keeps_its_file_through_a_publish(home: Path) -> None:
     """Who has the old file open reads on, who opens it now sees the new one, nobody waits."""
     with Helper(READS, home / PUBLISHED) as reader:
         assert reader.hear() == "1"
-        assert publish(home, 1).changed  # its version is pruned, too
+        assert publish(home, 1).changed
+        assert len(prune(home, 1).removed) == 1  # its version
         reader.tell()
         assert reader.hear() == "1"
         with Helper(READS, home / PUBLISHED) as late:
@@ -309,13 +341,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _leave_a_log(database: Path) -> None:
-    """Someone writes to a published file and is killed: a write-ahead log stays beside it."""
+    """Someone writes to a file and is killed: a write-ahead log stays beside it."""
     database.chmod(0o644)
     with Helper(WRITES, database) as writer:
         assert writer.hear() == "wrote"
         writer.tell()
         assert writer.process.wait(timeout=30) == -signal.SIGKILL
-    assert wal_of(database).exists()
+    assert wal_of(database.resolve()).exists()
 
 
 def test_someone_writing_to_the_published_file_is_named(home: Path) -> None:
@@ -336,13 +368,24 @@ def test_a_log_left_behind_does_not_reach_the_new_file(home: Path) -> None:
     (home / PUBLISHED).chmod(0o444)
     report = publish(home, now=NOON)
     assert (report.changed, report.altered) == (True, True)
-    assert not wal_of(home / PUBLISHED).exists()
+    assert not [*home.rglob("*.wal")]
     assert _words(home) == "one two"
-    assert f"{published.version}.duckdb" not in _versions(home)
+    assert published.version not in _versions(home)
 
 
-def test_a_log_of_a_file_that_is_gone_is_removed(home: Path) -> None:
-    """Deleting warehouse.duckdb alone does not leave its log to the next one."""
+def test_a_log_of_a_file_that_is_gone_is_removed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting the published file, or its version, does not leave its log to the next one."""
+    _leave_a_log(home / PUBLISHED)
+    lost = (home / PUBLISHED).resolve()
+    lost.unlink()
+    assert publish(home).changed
+    assert not wal_of(lost).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", refuse_links)
+        (home / PUBLISHED).unlink()
+        publish(home)
     _leave_a_log(home / PUBLISHED)
     (home / PUBLISHED).unlink()
     assert publish(home).changed
@@ -358,13 +401,14 @@ def test_a_log_of_another_file_never_reaches_the_new_one(home: Path, tmp_path: P
     with connect(other / PUBLISHED, read_only=False) as connection:
         fetch(connection, "CREATE TABLE more AS SELECT 1 AS x")
     _leave_a_log(other / PUBLISHED)
-    shutil.copyfile(wal_of(other / PUBLISHED), wal_of(home / PUBLISHED))
+    log = wal_of((home / PUBLISHED).resolve())
+    shutil.copyfile(wal_of(other / PUBLISHED), log)
     if duckdb.__version__.startswith("1."):
         assert publish(home).changed
     else:
         with pytest.raises(ConfigurationError, match=r"does not belong to .*: move it away and"):
             publish(home)
-        wal_of(home / PUBLISHED).unlink()
+        log.unlink()
         assert _words(home) == "one"
         assert publish(home).changed
     assert _words(home) == "one two"
@@ -372,16 +416,16 @@ def test_a_log_of_another_file_never_reaches_the_new_one(home: Path, tmp_path: P
 
 def test_a_log_that_appears_stops_the_swap(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that comes in the last moment is seen before the swap; the old file stays."""
-    copy = shutil.copyfile
+    copy, log = shutil.copyfile, wal_of((home / PUBLISHED).resolve())
 
     def copy_slowly(*paths: Path) -> None:
         copy(*paths)
-        wal_of(home / PUBLISHED).write_bytes(b"x")
+        log.write_bytes(b"x")
 
     monkeypatch.setattr(shutil, "copyfile", copy_slowly)
     with pytest.raises(PublishError, match=r"\.wal appeared: someone writes to the published file"):
         publish(home)
-    wal_of(home / PUBLISHED).unlink()
+    log.unlink()
     assert _words(home) == "one"
 
 
@@ -451,10 +495,12 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
     for owner, name in (
         (shutil, "copyfile"),
+        (shutil, "rmtree"),
         (os, "utime"),
         (os, "chmod"),
         (os, "fsync"),
-        (os, "link"),
+        (os, "rmdir"),
+        (Path, "symlink_to"),
         (Path, "replace"),
         (Path, "unlink"),
         (Path, "mkdir"),
@@ -464,15 +510,25 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
 
 STEPS = [
-    *("mkdir", "mkdir"),  # for the lock, for versions/
-    *("copyfile", "utime", "chmod", "fsync", "replace", "fsync", "unlink"),  # whole or absent
-    *("unlink", "link", "replace", "fsync", "unlink"),  # the swap
-    "unlink",  # the oldest version
+    *("mkdir", "mkdir"),  # for the lock, for the version
+    *("copyfile", "utime", "chmod", "fsync", "fsync", "replace", "fsync", "unlink"),  # all or none
+    *("unlink", "symlink_to", "replace", "fsync", "unlink"),  # the swap
+    *("replace", "rmtree", "rmdir"),  # the oldest version
 ]
+
+
+def _add_older(home: Path) -> Path:
+    """Gives a warehouse a version from a minute before its oldest, which is one too many."""
+    oldest, moment = versions_of(home)[0], NOON - timedelta(minutes=1)
+    older = oldest.with_name(oldest.name.replace("T1200", "T1159"))
+    shutil.copytree(oldest, older)
+    os.utime(older / PUBLISHED, (moment.timestamp(), moment.timestamp()))
+    return home
 
 
 def test_a_publish_takes_these_steps(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file operations of a publish, in order: what the crash tests go through."""
+    _add_older(home)
     done = _fail_at(monkeypatch, 99, CrashError())
     publish(home, 1)
     assert done == STEPS
@@ -483,32 +539,38 @@ def test_a_crash_leaves_a_whole_file(
     home: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Whatever step a crash hits, the old or the new file is published whole; then all is well."""
+    _add_older(home)
     with monkeypatch.context() as patch:
         _fail_at(patch, step, CrashError())
         with pytest.raises(CrashError):
             publish(home, 1)
-    swapped = step > STEPS.index("link") + 1
+    swapped = step > STEPS.index("symlink_to") + 1
     assert _words(home) == ("one two" if swapped else "one")
-    report = publish(home, 1)
+    report = publish(home, 2)
     assert report.changed != swapped
     assert _words(home) == "one two"
-    assert _versions(home) == [f"{report.version}.duckdb"]
+    assert _versions(home)[-1] == report.version
+    prune(home, 1)
+    assert _versions(home) == [report.version]
     assert not (home / f"{PUBLISHED}.new").exists()
 
 
 @pytest.mark.slow
 def test_a_publish_killed_at_any_step_leaves_a_whole_file(two: Path, tmp_path: Path) -> None:
     """SIGKILL at each file operation: the old file is published, then the new, never neither."""
+    copy_home(two, tmp_path / "crowded")
+    _add_older(tmp_path / "crowded" / "warehouse")
     said = []
-    for killed in kill_at_each_step("publish", two, tmp_path / "killed"):
+    for killed in kill_at_each_step("publish", tmp_path / "crowded", tmp_path / "killed"):
         said.append(killed.words)
-        report = publish(killed.home, 1)
+        report = publish(killed.home, 2)
         assert report.changed == (killed.words == "one"), killed.step
         assert _words(killed.home) == "one two"
-        assert _versions(killed.home) == [f"{report.version}.duckdb"]
+        prune(killed.home, 1)
+        assert _versions(killed.home) == [report.version]
         assert not (killed.home / f"{PUBLISHED}.new").exists()
     assert len(said) == len(STEPS)
-    swapped = STEPS.index("link") + 2
+    swapped = STEPS.index("symlink_to") + 2
     assert said == ["one"] * swapped + ["one two"] * (len(STEPS) - swapped)
 
 

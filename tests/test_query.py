@@ -170,6 +170,12 @@ def test_a_malformed_parameter_is_named(refused: Ask, given: str, said: str) -> 
     assert "secret" not in told
 
 
+def test_a_parameter_given_twice_is_named(refused: Ask) -> None:
+    """Neither value is taken silently; letters of either case are one name, as in the SQL."""
+    told = refused("SELECT $phrase", "--param", "phrase=one", "--param", "Phrase=two")
+    assert "--param phrase is given twice: give each name one value" in told
+
+
 @pytest.mark.parametrize(
     "sql",
     [

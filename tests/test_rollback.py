@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 from filelock import FileLock
-from kill_kit import copy_home, kill_at_each_step, words_of
+from kill_kit import copy_home, kill_at_each_step, refuse_links, versions_of, words_of
 from lake_kit import Landing, new_home, titled
 from warehouse_lake import Helper, commit, speech_job
 
@@ -63,11 +64,6 @@ def home(three: Path, tmp_path: Path) -> Path:
     return tmp_path / "home" / "warehouse"
 
 
-def versions_of(home: Path) -> list[Path]:
-    """Returns the versions that are kept, oldest first."""
-    return sorted((home / "versions").glob("*.duckdb"))
-
-
 def said(home: Path) -> str:
     """Returns the words that are published."""
     return words_of(home / PUBLISHED)
@@ -85,7 +81,7 @@ def write_to(database: Path) -> None:
 
 def test_without_a_name_it_goes_to_the_version_before(home: Path) -> None:
     """Each rollback goes one version further back, tells what it did, and holds that version."""
-    first, second, third = (path.stem for path in versions_of(home))
+    first, second, third = (path.name for path in versions_of(home))
     report = rollback(home, reason="wrong prices", now=NOON.astimezone())
     assert said(home) == "one two"
     assert (report.version, report.before, report.changed) == (second, third, True)
@@ -100,13 +96,15 @@ def test_without_a_name_it_goes_to_the_version_before(home: Path) -> None:
     assert read_hold(home) == Hold(first, "2024-05-06T12:00:00Z", None)
     with pytest.raises(ConfigurationError, match=rf"^{first} is published and the oldest .*--list"):
         rollback(home)
-    assert [path.stem for path in versions_of(home)] == [first, second, third]
+    assert [path.name for path in versions_of(home)] == [first, second, third]
 
 
-@pytest.mark.parametrize("part", ["120100", "{stem}", "versions/{stem}.duckdb", "{digest}"])
+@pytest.mark.parametrize(
+    "part", ["120100", "{stem}", "versions/{stem}/", "versions/{stem}/warehouse.duckdb", "{digest}"]
+)
 def test_a_part_of_a_name_is_enough(home: Path, part: str) -> None:
     """A version is named whole, as its file, or by any part no other has; back and forth."""
-    first, _, third = (path.stem for path in versions_of(home))
+    first, _, third = (path.name for path in versions_of(home))
     report = rollback(home, part.format(stem=first, digest=first[-8:]))
     assert (report.version, said(home)) == (first, "one")
     assert rollback(home, third).version == third
@@ -114,10 +112,10 @@ def test_a_part_of_a_name_is_enough(home: Path, part: str) -> None:
 
 
 def test_the_published_file_is_a_link_to_the_version_and_nothing_is_left(home: Path) -> None:
-    """The swap is that of a publish: a hard link, read-only, with no file beside it."""
+    """The swap is that of a publish: a link, with no file beside it."""
     rollback(home)
     _, second, _ = versions_of(home)
-    assert second.samefile(home / PUBLISHED)
+    assert (home / PUBLISHED).readlink() == Path("versions", second.name, PUBLISHED)
     names = sorted(path.name for path in home.iterdir() if path.suffix != ".lock")
     assert names == ["build.duckdb", "versions", PUBLISHED]
     assert not [path for path in home.rglob("*") if path.suffix in {".part", ".new", ".wal"}]
@@ -126,14 +124,10 @@ def test_the_published_file_is_a_link_to_the_version_and_nothing_is_left(home: P
 def test_where_links_fail_the_version_is_copied(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A filesystem without hard links costs a second copy, which is known as its version."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EPERM, "no links here")
-
-    monkeypatch.setattr(os, "link", refuse)
+    """A filesystem without links costs a second copy, which is known as its version."""
+    monkeypatch.setattr(Path, "symlink_to", refuse_links)
     report = rollback(home)
-    assert not versions_of(home)[1].samefile(home / PUBLISHED)
+    assert not (versions_of(home)[1] / PUBLISHED).samefile(home / PUBLISHED)
     assert (said(home), read_version(home)) == ("one two", report.version)
     assert publish(home).held
 
@@ -159,26 +153,26 @@ print("done", flush=True)
 
 def test_after_a_release_and_a_load_it_goes_back_to_other_content(home: Path) -> None:
     """A cycle of rollback, release and load makes no copies; what is good stays and is found."""
-    kept = [path.stem for path in versions_of(home)]
+    kept = [path.name for path in versions_of(home)]
     assert publish(home, 4, now=NOON + timedelta(minutes=4)).changed
     fourth = versions_of(home)[-1]
     for _ in range(3):
         assert rollback(home).version == kept[-1]
         release(home)
         report = publish(home, 4)
-        assert (report.version, report.changed) == (fourth.stem, True)
+        assert (report.version, report.changed) == (fourth.name, True)
         assert said(home) == "one two three four"
-        assert fourth.samefile(home / PUBLISHED)
-    assert [path.stem for path in versions_of(home)] == [*kept, fourth.stem]
+        assert (fourth / PUBLISHED).samefile(home / PUBLISHED)
+    assert [path.name for path in versions_of(home)] == [*kept, fourth.name]
 
 
 def copy_version(version: Path, later: timedelta) -> Path:
     """Returns a copy of a version, as one that was published again before copies were avoided."""
-    moment = datetime.strptime(version.stem.split("-")[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    moment = datetime.strptime(version.name.split("-")[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     moment += later
-    copy = version.with_name(f"warehouse-{moment:%Y%m%dT%H%M%S}-{version.stem[-8:]}.duckdb")
-    copy.write_bytes(version.read_bytes())
-    os.utime(copy, (moment.timestamp(), moment.timestamp()))
+    copy = version.with_name(f"warehouse-{moment:%Y%m%dT%H%M%S}-{version.name[-8:]}")
+    shutil.copytree(version, copy)
+    os.utime(copy / PUBLISHED, (moment.timestamp(), moment.timestamp()))
     return copy
 
 
@@ -186,13 +180,13 @@ def test_a_copy_of_what_is_published_is_no_version_before_it(home: Path) -> None
     """Versions of the published content are passed over, be they damaged; others are not."""
     first, second, third = versions_of(home)
     copy_version(second, timedelta(seconds=10))
-    write_to(copy_version(second, timedelta(seconds=20)))
-    rollback(home, copy_version(second, timedelta(seconds=30)).stem)
+    write_to(copy_version(second, timedelta(seconds=20)) / PUBLISHED)
+    rollback(home, copy_version(second, timedelta(seconds=30)).name)
     report = rollback(home)
-    assert (report.version, said(home)) == (first.stem, "one")
+    assert (report.version, said(home)) == (first.name, "one")
     again = copy_version(first, timedelta(seconds=10))
-    rollback(home, again.stem)
-    nothing = rf"^{again.stem} is published and .* before it hold the same; .*--list"
+    rollback(home, again.name)
+    nothing = rf"^{again.name} is published and .* before it hold the same; .*--list"
     with pytest.raises(ConfigurationError, match=nothing):
         rollback(home)
     assert (said(home), third.exists()) == ("one", True)
@@ -201,15 +195,15 @@ def test_a_copy_of_what_is_published_is_no_version_before_it(home: Path) -> None
 def test_equal_digits_of_other_content_are_another_version(home: Path) -> None:
     """Eight digits in a name do not prove it: what a version holds is read."""
     _, second, third = versions_of(home)
-    second = second.rename(second.with_name(f"{second.stem[:-8]}{third.stem[-8:]}.duckdb"))
-    assert rollback(home).version == second.stem
+    second = second.rename(second.with_name(f"{second.name[:-8]}{third.name[-8:]}"))
+    assert rollback(home).version == second.name
     assert said(home) == "one two"
 
 
 # Wrong uses
 
 
-@pytest.mark.parametrize("blank", ["", " ", "/", ".duckdb"])
+@pytest.mark.parametrize("blank", ["", " ", "/", "warehouse.duckdb"])
 def test_an_empty_name_is_no_version(home: Path, blank: str) -> None:
     """A variable that is not set moves nothing, be one version kept or many."""
     for keep in (3, 1):
@@ -238,14 +232,14 @@ def test_the_published_version_can_be_held_once(home: Path) -> None:
     """Naming what is published holds it, without a swap; a second time there is nothing to do."""
     third = versions_of(home)[2]
     stamp = (home / PUBLISHED).stat()
-    report = rollback(home, third.stem, reason="audit")
-    assert (report.changed, report.version, report.before) == (False, third.stem, third.stem)
+    report = rollback(home, third.name, reason="audit")
+    assert (report.changed, report.version, report.before) == (False, third.name, third.name)
     assert (home / PUBLISHED).stat().st_ctime_ns == stamp.st_ctime_ns
     held = read_hold(home)
     assert held is not None
-    assert (held.version, held.reason) == (third.stem, "audit")
+    assert (held.version, held.reason) == (third.name, "audit")
     with pytest.raises(ConfigurationError, match=r"published and held already: .*--release"):
-        rollback(home, third.stem, reason="once more")
+        rollback(home, third.name, reason="once more")
     assert read_hold(home) == held
 
 
@@ -279,11 +273,11 @@ def flipped(content: bytes) -> bytes:
 def test_a_damaged_version_is_not_put_in_place(home: Path, flaw: str) -> None:
     """A version written to, cut off, or with a spoilt block is refused, and what is out stays."""
     _, second, _ = versions_of(home)
-    DAMAGES[flaw](second)
-    with pytest.raises(PublishError, match=rf"^{second.stem} {flaw}.*: choose another; .*--list"):
+    DAMAGES[flaw](second / PUBLISHED)
+    with pytest.raises(PublishError, match=rf"^{second.name} {flaw}.*: choose another; .*--list"):
         rollback(home)
     assert (said(home), read_hold(home)) == ("one two three", None)
-    assert rollback(home, versions_of(home)[0].stem).changed
+    assert rollback(home, versions_of(home)[0].name).changed
     assert said(home) == "one"
 
 
@@ -311,7 +305,7 @@ def test_a_published_file_someone_wrote_to_can_be_left(home: Path) -> None:
     first, second, third = versions_of(home)
     write_to(home / PUBLISHED)
     report = rollback(home)
-    assert (report.version, report.before) == (second.stem, third.stem)
+    assert (report.version, report.before) == (second.name, third.name)
     assert versions_of(home) == [first, second]
     assert said(home) == "one two"
 
@@ -339,7 +333,7 @@ def test_a_load_leaves_a_held_version_and_says_so(home: Path) -> None:
     after = publish(home)
     assert (after.held, after.held_at, after.changed) == (False, None, True)
     assert said(home) == "one two three four"
-    assert after.version == versions_of(home)[-1].stem
+    assert after.version == versions_of(home)[-1].name
 
 
 def test_an_unchecked_build_is_told_of_though_a_version_is_held(home: Path) -> None:
@@ -355,7 +349,7 @@ def test_an_unchecked_build_is_told_of_though_a_version_is_held(home: Path) -> N
 def test_retention_leaves_a_held_version(home: Path) -> None:
     """Neither a publish nor the maintenance takes it away, be it the oldest and keep 1."""
     first, second, third = versions_of(home)
-    rollback(home, first.stem)
+    rollback(home, first.name)
     assert publish(home, 3).held
     assert versions_of(home) == [first, second, third]
     assert publish(home, 2).held
@@ -371,7 +365,7 @@ def test_a_held_version_is_put_right(home: Path, monkeypatch: pytest.MonkeyPatch
     rollback(home)
     (home / PUBLISHED).unlink()
     report = publish(home)
-    assert (report.held, report.changed, report.version) == (True, True, second.stem)
+    assert (report.held, report.changed, report.version) == (True, True, second.name)
     assert said(home) == "one two"
 
 
@@ -381,7 +375,7 @@ def test_a_held_version_that_is_spoilt_is_told(home: Path) -> None:
     rollback(home)
     write_to(home / PUBLISHED)
     remedy = r"held and was written to .*rollback VERSION.*--release` and `cognition load`"
-    with pytest.raises(PublishError, match=rf"^{second.stem} is {remedy}"):
+    with pytest.raises(PublishError, match=rf"^{second.name} is {remedy}"):
         publish(home)
     release(home)
     assert publish(home).altered
@@ -400,7 +394,7 @@ def test_a_hold_that_cannot_be_read_publishes_nothing(home: Path, content: bytes
     assert len(versions_of(home)) == 3
     assert release(home) == ReleaseReport(released=True, version=None)
     path.write_bytes(content)
-    rollback(home, versions_of(home)[-1].stem)
+    rollback(home, versions_of(home)[-1].name)
     assert publish(home).held
 
 
@@ -462,9 +456,9 @@ def test_what_is_kept_is_listed_newest_first(home: Path) -> None:
     """The list tells time, size, content and state of each version, and which cannot be used."""
     first, second, third = versions_of(home)
     rollback(home)
-    write_to(third)
+    write_to(third / PUBLISHED)
     listed = describe_versions(home)
-    assert [each.version for each in listed] == [third.stem, second.stem, first.stem]
+    assert [each.version for each in listed] == [third.name, second.name, first.name]
     assert [each.published_at for each in listed] == [
         f"2024-05-06T12:0{minute}:00Z" for minute in (3, 2, 1)
     ]
@@ -475,7 +469,7 @@ def test_what_is_kept_is_listed_newest_first(home: Path) -> None:
         (False, False),
     ]
     assert [each.flaw for each in listed] == ["was written to after it was published", None, None]
-    assert listed[1].bytes == second.stat().st_size
+    assert listed[1].bytes == (second / PUBLISHED).stat().st_size
 
 
 @pytest.fixture(scope="module")
@@ -508,7 +502,7 @@ def test_the_command_tells_what_it_did_and_what_ends_it(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Rollback, load, status, list and release each say that a version is held, or no more."""
-    older, newer = (path.stem for path in versions_of(settings.warehouse_dir))
+    older, newer = (path.name for path in versions_of(settings.warehouse_dir))
     code, told = run(capsys, settings, "rollback", "--reason", "wrong\x1b prices")
     assert code == 0
     assert f"rollback published again: version {older}" in told
@@ -541,7 +535,7 @@ def test_programs_read_the_same_as_json(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With --json each form writes one document with the names of the versions."""
-    older, newer = (path.stem for path in versions_of(settings.warehouse_dir))
+    older, newer = (path.name for path in versions_of(settings.warehouse_dir))
     documents = []
     for words in (["--list"], ["--reason", "x"], ["--release"]):
         assert main(["rollback", *words, "--json", "--home", str(settings.home)]) == 0

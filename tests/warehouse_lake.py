@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -156,9 +157,10 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
 class Helper:
     """Another process that works when told: it says a line, then waits for one."""
 
-    def __init__(self, code: str, *arguments: object) -> None:
+    def __init__(self, code: str, *arguments: object, paths: Sequence[Path] = ()) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)],
+            env=os.environ | ({"PYTHONPATH": os.pathsep.join(map(str, paths))} if paths else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

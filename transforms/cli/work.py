@@ -136,7 +136,7 @@ def read_parameters(given: Sequence[str]) -> dict[str, str]:
     """Returns `name=value` texts as a mapping.
 
     Raises:
-        ConfigurationError: One of them has no name or no `=`.
+        ConfigurationError: One of them has no name or no `=`, or a name comes twice.
     """
     pairs = [text.partition("=") for text in given]
     way = "give it as --param name=value"
@@ -148,6 +148,9 @@ def read_parameters(given: Sequence[str]) -> dict[str, str]:
         if not name.isidentifier():
             letters = "of letters, digits and _, and $name in the SQL"
             raise ConfigurationError(f"--param '{plain(name)}' is no name: {way}, {letters}")
+    names = [name.lower() for name, _, _ in pairs]  # as DuckDB compares them
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigurationError(f"--param {twice} is given twice: give each name one value")
     return {name: value for name, _, value in pairs}
 
 

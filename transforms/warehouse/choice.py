@@ -9,8 +9,9 @@ import duckdb
 
 from transforms.errors import CognitionError, ConfigurationError
 from transforms.plain import plain
+from transforms.warehouse.query import PUBLISHED
 from transforms.warehouse.swap import VERSIONS, read_digest
-from transforms.warehouse.versions import digits_of, list_versions
+from transforms.warehouse.versions import digits_of, list_versions, name_of
 
 LIST = "`cognition rollback --list` shows those that are kept"
 _SHOWN = 3
@@ -28,10 +29,8 @@ def require_choice(warehouse_dir: Path, version: str | None) -> None:
             "the version is empty: name one, or give no version to go to the one before the "
             f"published one; {LIST}"
         )
-    if not list_versions(warehouse_dir):
-        raise ConfigurationError(
-            f"no versions are kept in {warehouse_dir / VERSIONS}: `cognition load` publishes one"
-        )
+    if not (warehouse_dir / VERSIONS).is_dir():
+        raise _none_kept(warehouse_dir)
 
 
 def choose_version(warehouse_dir: Path, given: str | None, published: Path | None) -> Path:
@@ -45,6 +44,8 @@ def choose_version(warehouse_dir: Path, given: str | None, published: Path | Non
     Raises:
         ConfigurationError: There is no such version, or none before the published one.
     """
+    if not list_versions(warehouse_dir):
+        raise _none_kept(warehouse_dir)
     if given is not None:
         return _find(warehouse_dir, given)
     return _before(warehouse_dir, published)
@@ -58,14 +59,14 @@ def _before(warehouse_dir: Path, published: Path | None) -> Path:
     versions = list_versions(warehouse_dir)
     if published is None:
         return versions[-1]
-    older = [each for each in versions if each.stem < published.stem]
+    older = [each for each in versions if name_of(each) < name_of(published)]
     for version in reversed(older):
         if not _hold_the_same(version, published):
             return version
     told = "the oldest version that is kept: there is none before it"
     if older:
         told = "all that are kept from before it hold the same"
-    raise ConfigurationError(f"{published.stem} is published and {told}; {LIST}")
+    raise ConfigurationError(f"{name_of(published)} is published and {told}; {LIST}")
 
 
 def _hold_the_same(version: Path, published: Path) -> bool:
@@ -81,12 +82,12 @@ def _find(warehouse_dir: Path, given: str) -> Path:
     """Returns the version of a name, or of a part that no other has."""
     name = _name_in(given)
     versions = list_versions(warehouse_dir)
-    found = [each for each in versions if each.stem == name]
-    found = found or [each for each in versions if name in each.stem]
+    found = [each for each in versions if name_of(each) == name]
+    found = found or [each for each in versions if name in name_of(each)]
     if not found:
         raise ConfigurationError(f"no version {plain(given)} is kept; {LIST}")
     if len(found) > 1:
-        names = ", ".join(each.stem for each in found[-_SHOWN:])
+        names = ", ".join(name_of(each) for each in found[-_SHOWN:])
         more = " among them" if len(found) > _SHOWN else ""
         raise ConfigurationError(
             f"{plain(given)} is part of {len(found)} names, {names}{more}: give more of it"
@@ -95,4 +96,12 @@ def _find(warehouse_dir: Path, given: str) -> Path:
 
 
 def _name_in(given: str) -> str:
-    return Path(given.strip()).name.removesuffix(".duckdb")
+    """Returns the name in a name, or in the path of a version's folder or file."""
+    path = Path(given.strip())
+    return path.parent.name if path.name == PUBLISHED else path.name
+
+
+def _none_kept(warehouse_dir: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"no versions are kept in {warehouse_dir / VERSIONS}: `cognition load` publishes one"
+    )

@@ -178,8 +178,8 @@ def wal_of(path: Path) -> Path:
 def _open(path: Path, *, read_only: bool, config: Config) -> Connection:
     """Opens a file, again if another took its name meanwhile.
 
-    DuckDB 2.0 reads the header, closes the file, and opens it again for the rest: published in
-    between, the header would be that of one version and the rows those of the next.
+    Where the published file had to be a copy instead of a link, see `swap`, a publish in between
+    would mix the header of one version with the rows of the next.
     """
     while True:
         before = _identity(path)

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from transforms.warehouse.duck import connect, fetch
 from transforms.warehouse.hold import read_hold
-from transforms.warehouse.versions import find_published, flaw_of, list_versions, time_of
+from transforms.warehouse.versions import (
+    find_published,
+    flaw_of,
+    list_versions,
+    name_of,
+    time_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,8 @@ def describe_versions(warehouse_dir: Path) -> tuple[KeptVersion, ...]:
     held, found = hold.version if hold else None, []
     for version in reversed(list_versions(warehouse_dir)):
         with suppress(FileNotFoundError):  # a publish has just taken it away
-            shown = _describe(version, published=version == published, held=version.stem == held)
-            found.append(shown)
+            is_held = name_of(version) == held
+            found.append(_describe(version, published=version == published, held=is_held))
     return tuple(found)
 
 
@@ -56,7 +62,7 @@ def _describe(version: Path, *, published: bool, held: bool) -> KeptVersion:
     flaw = flaw_of(version)
     batches, jobs = (None, None) if flaw else count_rows(version)
     size, time = version.stat().st_size, iso(time_of(version))
-    return KeptVersion(version.stem, time, size, batches, jobs, published, held, flaw)
+    return KeptVersion(name_of(version), time, size, batches, jobs, published, held, flaw)
 
 
 def iso(moment: datetime) -> str:

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transforms.warehouse.publish import read_version
-from transforms.warehouse.query import PUBLISHED
-from transforms.warehouse.swap import VERSIONS, alone
-from transforms.warehouse.versions import list_versions, surplus_versions
+from transforms.warehouse.swap import alone
+from transforms.warehouse.versions import (
+    find_linked,
+    find_published,
+    list_leftovers,
+    list_versions,
+    name_of,
+    remove_leftover,
+    remove_version,
+    surplus_versions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,7 @@ class PruneReport:
         published: The published version, or None.
         kept: Versions that stay.
         removed: Versions that were taken away, by name, oldest first.
-        leftovers: Files of publishes that died, by name.
+        leftovers: What publishes that died have left, by name.
         bytes: Their sizes together; disk space only where no reader holds them open.
     """
 
@@ -49,16 +57,20 @@ def prune(warehouse_dir: Path, keep: int, *, dry_run: bool = False) -> PruneRepo
         return PruneReport(dry_run)
     with nullcontext() if dry_run else alone(warehouse_dir):
         version = read_version(warehouse_dir)
-        folder = warehouse_dir / VERSIONS
-        published = folder / f"{version}.duckdb" if version else None
-        if published is not None and not published.exists():
-            published = None  # altered since it was published: a version by no name
-        surplus = surplus_versions(warehouse_dir, published, keep)
-        # While nobody publishes, nobody writes these.
-        left = [*sorted(folder.glob("*.part")), *warehouse_dir.glob(f"{PUBLISHED}.new")]
+        needed = (find_published(warehouse_dir), find_linked(warehouse_dir))
+        surplus = surplus_versions(warehouse_dir, needed, keep)
+        left = list_leftovers(warehouse_dir)
         kept = len(list_versions(warehouse_dir)) - len(surplus)
-        size = sum(file.stat().st_size for file in (*surplus, *left))
-        for file in () if dry_run else (*surplus, *left):
-            file.unlink()
-    removed, leftovers = (tuple(file.name for file in files) for files in (surplus, left))
+        size = sum(map(_size, (*surplus, *left)))
+        for each in () if dry_run else surplus:
+            remove_version(each)
+        for each in () if dry_run else left:
+            remove_leftover(each)
+    removed, leftovers = tuple(map(name_of, surplus)), tuple(path.name for path in left)
     return PruneReport(dry_run, version, kept, removed, leftovers, size)
+
+
+def _size(path: Path) -> int:
+    """Returns the bytes of a file, or of the files in a folder."""
+    files = [path] if not path.is_dir() else list(path.iterdir())
+    return sum(file.lstat().st_size for file in files)

@@ -2,7 +2,7 @@
 
 Readers open the published file read-only. One that has it open keeps the old file, whole, until it
 opens it again; nobody ever sees half a load. A crash at any point leaves the old file or the new
-one. The last versions stay in `versions/`; the published file is a hard link to one of them.
+one. The last versions stay in `versions/`; the published file is a link to one of them.
 
 A published file that does not bear the time of its version was written to by someone: the build is
 published anew. Content that a version holds already is not copied again: that version is published.
@@ -11,6 +11,7 @@ A version that is held stays published until it is released, see `rollback`.
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +22,6 @@ from transforms.warehouse.duck import META, Connection, fetch, wal_of
 from transforms.warehouse.hold import Hold, read_hold
 from transforms.warehouse.query import PUBLISHED
 from transforms.warehouse.swap import (
-    VERSIONS,
     PublishError,
     alone,
     explained,
@@ -32,10 +32,18 @@ from transforms.warehouse.swap import (
     sync,
 )
 from transforms.warehouse.versions import (
+    PART,
+    adopt_files,
+    file_of,
     find_content,
     find_damage,
+    find_linked,
     find_published,
+    list_leftovers,
+    name_of,
     name_version,
+    remove_leftover,
+    remove_version,
     surplus_versions,
 )
 
@@ -88,8 +96,10 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
     with alone(warehouse_dir), explained(target, "cognition load"):
         with open_build(warehouse_dir) as connection:
             digest = _checked_digest(connection)
+            adopt_files(warehouse_dir)
             settle_log(target)
             published, whole = read_digest(target), find_published(warehouse_dir)
+            linked = find_linked(warehouse_dir)
             hold = read_hold(warehouse_dir)
             if hold is not None:
                 version = _held_version(warehouse_dir, hold, whole)
@@ -100,13 +110,17 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
             else:
                 fetch(connection, "CHECKPOINT")
                 version = _copy_build(warehouse_dir, digest, now or datetime.now(UTC))
-        altered = published is not None and whole is None
-        if changed := version != whole:
-            swap(version, target, altered=altered)
-        for old in surplus_versions(warehouse_dir, version, keep):
-            old.unlink()
+        altered = whole is None and os.path.lexists(target)
+        changed = version != whole
+        if changed or (version == linked and not target.is_symlink()):  # a hard link, as before
+            swap(version, target)
+        if altered and linked is not None:
+            remove_version(linked)
+        # Someone may have read the link just before the swap, and open what it named just after.
+        for old in surplus_versions(warehouse_dir, (version, linked), keep):
+            remove_version(old)
         size = target.stat().st_size
-        report = PublishReport(str(target), version.stem, changed, size, altered)
+        report = PublishReport(str(target), name_of(version), changed, size, altered)
         if hold is None:
             return report
         return replace(report, held=True, held_at=hold.held_at, held_reason=hold.reason)
@@ -122,7 +136,8 @@ def read_version(warehouse_dir: Path) -> str | None:
     target = warehouse_dir / PUBLISHED
     if read_digest(target) is None:
         return None
-    return (find_published(warehouse_dir) or target).stem
+    found = find_published(warehouse_dir)
+    return name_of(found) if found else target.stem
 
 
 def _checked_digest(connection: Connection) -> str:
@@ -138,7 +153,7 @@ def _held_version(warehouse_dir: Path, hold: Hold, published: Path | None) -> Pa
     Raises:
         PublishError: It is not.
     """
-    version = warehouse_dir / VERSIONS / f"{hold.version}.duckdb"
+    version = file_of(warehouse_dir, hold.version)
     if version == published:
         return version
     if flaw := find_damage(version) if version.exists() else "is not kept any more":
@@ -154,19 +169,20 @@ def _copy_build(warehouse_dir: Path, digest: str, now: datetime) -> Path:
 
     The caller's connection holds DuckDB's lock meanwhile, so that nobody writes to the build.
     """
-    build, folder = warehouse_dir / BUILD, warehouse_dir / VERSIONS
+    build = warehouse_dir / BUILD
     if wal_of(build).exists():
         raise PublishError(f"{wal_of(build)} is still there after CHECKPOINT: publish again")
-    folder.mkdir(exist_ok=True)
-    for leftover in folder.glob("*.part"):
-        leftover.unlink()
+    for leftover in list_leftovers(warehouse_dir):
+        remove_leftover(leftover)
     name, moment = name_version(warehouse_dir, digest, now)
-    part, version = folder / f"{name}.part", folder / f"{name}.duckdb"
+    version, part = (file_of(warehouse_dir, each) for each in (name, f"{name}{PART}"))
     try:
+        part.parent.mkdir(parents=True)
         shutil.copyfile(build, part)
         seal(part, int(moment.timestamp()))
-        part.replace(version)
-        sync(folder)
+        sync(part.parent)
+        part.parent.replace(version.parent)
+        sync(version.parent.parent)
     finally:
-        part.unlink(missing_ok=True)
+        remove_leftover(part.parent)
     return version

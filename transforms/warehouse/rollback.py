@@ -26,7 +26,14 @@ from transforms.warehouse.swap import (
     settle_log,
     swap,
 )
-from transforms.warehouse.versions import find_damage, find_published, list_versions
+from transforms.warehouse.versions import (
+    adopt_files,
+    find_damage,
+    find_linked,
+    find_published,
+    name_of,
+    remove_version,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +104,27 @@ def rollback(
         f"cognition rollback {plain(version)}" if version is not None else "cognition rollback"
     )
     with alone(warehouse_dir), explained(target, command):
+        adopt_files(warehouse_dir)
         settle_log(target)
-        known = read_digest(target)
+        read_digest(target)  # refused where someone writes to it, or it is not ours
         whole = find_published(warehouse_dir)
-        before = whole or _linked(warehouse_dir)
+        before = whole or find_linked(warehouse_dir)
         chosen = choose_version(warehouse_dir, version, before)
         if chosen == whole:
             _refuse_twice(warehouse_dir, chosen)
         if flaw := find_damage(chosen):
-            raise PublishError(f"{chosen.stem} {flaw}: choose another; {LIST}")
-        hold = Hold(chosen.stem, iso(now or datetime.now(UTC)), reason or None)
+            raise PublishError(f"{name_of(chosen)} {flaw}: choose another; {LIST}")
+        hold = Hold(name_of(chosen), iso(now or datetime.now(UTC)), reason or None)
         write_hold(warehouse_dir, hold)
         if chosen != whole:
-            swap(chosen, target, altered=known is not None and whole is None)
+            swap(chosen, target)
+        if whole is None and before is not None:  # someone wrote to it
+            remove_version(before)
         batches, jobs = count_rows(chosen)
         return RollbackReport(
             str(target),
-            chosen.stem,
-            before.stem if before else None,
+            name_of(chosen),
+            name_of(before) if before else None,
             chosen != whole,
             target.stat().st_size,
             batches,
@@ -148,17 +158,8 @@ def _refuse_twice(warehouse_dir: Path, version: Path) -> None:
         hold = read_hold(warehouse_dir)
     except ConfigurationError:
         return  # about to be written anew
-    if hold is not None and hold.version == version.stem:
+    if hold is not None and hold.version == name_of(version):
         raise ConfigurationError(
-            f"{version.stem} is published and held already: `cognition rollback --release` lets "
+            f"{hold.version} is published and held already: `cognition rollback --release` lets "
             f"the next load publish the build; {LIST}"
         )
-
-
-def _linked(warehouse_dir: Path) -> Path | None:
-    """Returns the version the published file is a link to, be it written to since."""
-    target = warehouse_dir / PUBLISHED
-    if not target.exists():
-        return None
-    linked = (each for each in list_versions(warehouse_dir) if each.samefile(target))
-    return next(linked, None)

@@ -1,4 +1,11 @@
-"""Puts a file in the place of `warehouse.duckdb`: alone, whole, and with no log beside it."""
+"""Puts a version in the place of `warehouse.duckdb`: alone, whole, and with no log beside it.
+
+The published file is a symbolic link to its version. DuckDB resolves the link once and opens what
+it names several times to connect: a swap in between cannot mix the header of one version with the
+rows of the next, as it would with a file that is itself renamed. The link is relative, so that the
+folder may be mounted anywhere. A version's file is named like the published one, and so is the
+catalog that BI tools see.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +29,6 @@ from transforms.warehouse.duck import (
     require_ours,
     wal_of,
 )
-from transforms.warehouse.query import PUBLISHED
 
 VERSIONS = "versions"
 LOCK_SECONDS = 60.0
@@ -68,13 +74,13 @@ def explained(target: Path, command: str) -> Iterator[None]:
 def settle_log(target: Path) -> None:
     """Lets no write-ahead log lie beside the target when another file takes its name.
 
-    DuckDB 1.5 would replay it into the new file, 2.0 would refuse to open that. A log is left by
-    someone who wrote to the published file and was killed: it goes into that file, as it should.
+    A log is left by someone who wrote to the published file and was killed: it goes into that file,
+    as it should. Beside a copy, DuckDB 1.5 would replay it into the next; 2.0 would refuse to open.
 
     Raises:
         PublishError: It lies there still: someone writes to the published file.
     """
-    log = wal_of(target)
+    log = _log_of(target)
     if not target.exists():
         log.unlink(missing_ok=True)  # of a file that is gone
     elif log.exists():
@@ -102,28 +108,23 @@ def read_digest(target: Path) -> str | None:
     return ""
 
 
-def swap(version: Path, target: Path, *, altered: bool) -> None:
-    """Makes a version the published file; an altered one is not kept as a version, either.
+def swap(version: Path, target: Path) -> None:
+    """Makes a version the published file.
 
     Args:
-        version: A file in `versions/`.
+        version: The file of a version.
         target: The published file.
-        altered: Whether someone wrote to what is published.
 
     Raises:
         PublishError: Someone began to write to the published file.
         OSError: A file could not be written.
     """
-    if altered:
-        for damaged in (target.parent / VERSIONS).glob("warehouse-*.duckdb"):
-            if damaged.samefile(target):
-                damaged.unlink()
-    link = target.with_name(f"{PUBLISHED}.new")
+    link = link_of(target)
     link.unlink(missing_ok=True)
     try:
         try:
-            os.link(version, link)
-        except OSError:  # a filesystem without hard links
+            link.symlink_to(version.relative_to(target.parent))
+        except OSError:  # a filesystem without symbolic links
             shutil.copyfile(version, link)
             seal(link, int(version.stat().st_mtime))
         _refuse_log(target)
@@ -132,6 +133,11 @@ def swap(version: Path, target: Path, *, altered: bool) -> None:
     finally:
         link.unlink(missing_ok=True)
     _refuse_log(target)
+
+
+def link_of(target: Path) -> Path:
+    """Returns the name a link bears until it takes that of the published file."""
+    return target.with_name(f"{target.name}.new")
 
 
 def seal(file: Path, seconds: int) -> None:
@@ -150,8 +156,13 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def _log_of(target: Path) -> Path:
+    """Returns where DuckDB keeps the log of the published file: beside the version it links to."""
+    return wal_of(target.resolve())
+
+
 def _refuse_log(target: Path) -> None:
-    log = wal_of(target)
+    log = _log_of(target)
     if log.exists():
         raise PublishError(
             f"{log} appeared: someone writes to the published file. Close that program, delete "

@@ -3,7 +3,7 @@
 | task | does |
 |---|---|
 | `compact` | makes few big files of the many small ones of months that are over |
-| `prune` | takes away published versions beyond the newest, and what dead publishes left |
+| `prune` | takes away published versions beyond the newest, and what publishes have left behind |
 | `expiry` | warns of pending jobs that IMS is about to delete |
 | `clean` | removes what dead writers left; makes one ledger file of the many of a source's day |
 
@@ -83,7 +83,7 @@ def maintain_lake() -> None:
 
     @task(pool=DUCKDB_WRITER)
     def prune() -> dict[str, Any]:
-        """Takes away published versions beyond the newest, and what dead publishes left."""
+        """Takes away published versions beyond the newest, and what publishes have left behind."""
         from transforms import maintenance
         from transforms.airflow_provider.upkeep import require_chosen, tell_prune
 

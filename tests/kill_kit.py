@@ -49,7 +49,7 @@ WORK = {
 
 
 def steps_of_files():
-    names = {shutil: ["copyfile", "rmtree"], os: ["utime", "chmod", "fsync", "rmdir"]}
+    names = {shutil: ["copyfile"], os: ["utime", "chmod", "chown", "fsync"]}
     return names | {Path: ["symlink_to", "replace", "unlink", "mkdir", "write_bytes"]}
 
 
@@ -143,7 +143,8 @@ def copy_home(pattern: Path, folder: Path) -> None:
 
 def versions_of(home: Path) -> list[Path]:
     """Returns the folders of the versions that are kept, oldest first."""
-    return sorted(path for path in (home / "versions").iterdir() if path.name != "hold.json")
+    files = (home / "versions").glob("warehouse-*/warehouse.duckdb")
+    return sorted(path.parent for path in files)
 
 
 def refuse_links(*_: object, **__: object) -> None:

@@ -738,12 +738,12 @@ LINES: list[tuple[str, object, str]] = [
     (
         "prune",
         PruneReport(dry_run=False, kept=3, removed=("a",), leftovers=("b.new",), bytes=2_500_000),
-        "Took away 1 published version and 1 file of dead publishes, 2.5 MB (a, b.new); kept 3.",
+        "Took away 1 published version and 1 left-over of publishes, 2.5 MB (a, b.new); kept 3.",
     ),
     (
         "prune",
         PruneReport(dry_run=True, kept=1),
-        "Would take away 0 published versions and 0 files of dead publishes, 0 bytes; kept 1.",
+        "Would take away 0 published versions and 0 left-overs of publishes, 0 bytes; kept 1.",
     ),
     (
         "expiry",

@@ -22,11 +22,13 @@ from warehouse_lake import Helper, commit, new_lake, speech_job
 from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError
 from transforms.lake import open_lake
-from transforms.warehouse import PUBLISHED, build, load_batches, query_published, swap
+from transforms.warehouse import PUBLISHED, build, load_batches, query_published, swap, versions
 from transforms.warehouse import publish as publishing
 from transforms.warehouse.build import BUILD
 from transforms.warehouse.checks import run_checks
 from transforms.warehouse.duck import WarehouseLockedError, connect, fetch, wal_of
+from transforms.warehouse.folders import list_versions, name_of
+from transforms.warehouse.kept import describe_versions
 from transforms.warehouse.prune import prune
 from transforms.warehouse.publish import PublishError, publish, read_version
 
@@ -258,10 +260,17 @@ def test_a_file_that_was_written_to_gives_way_to_new_content(home: Path) -> None
     assert _words(home) == "one two"
 
 
-def test_a_link_to_nothing_is_put_right(home: Path) -> None:
+@pytest.mark.parametrize("harm", ["folder", "file", "loop"])
+def test_a_link_to_nothing_is_put_right(home: Path, harm: str) -> None:
     """Someone took the published version away: readers have none until the next publish."""
     lost = publish(home)
-    shutil.rmtree(home / "versions" / lost.version)
+    if harm == "folder":
+        shutil.rmtree(home / "versions" / lost.version)
+    elif harm == "file":
+        (home / "versions" / lost.version / PUBLISHED).unlink()
+    else:
+        (home / PUBLISHED).unlink()
+        (home / PUBLISHED).symlink_to(PUBLISHED)
     assert read_version(home) is None
     with pytest.raises(ConfigurationError, match=r"no published warehouse .* `cognition load`"):
         _words(home)
@@ -270,21 +279,90 @@ def test_a_link_to_nothing_is_put_right(home: Path) -> None:
     assert _words(home) == "one two"
 
 
-def test_versions_that_were_files_get_folders(home: Path) -> None:
+def test_a_version_that_goes_while_versions_are_read_is_no_matter(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status may ask what is published while a publish takes away the oldest version."""
+    kept = list_versions(home)
+    gone = kept[0].parent.with_name("warehouse-20240101T000000-00000000") / PUBLISHED
+    monkeypatch.setattr(versions, "list_versions", lambda _: [gone, *kept])
+    assert read_version(home) == name_of(kept[0])
+
+
+@pytest.mark.parametrize("first", ["publish", "list", "prune"])
+def test_versions_that_were_files_get_folders(home: Path, first: str) -> None:
     """A warehouse of before, whose published file is a hard link, goes on without a copy."""
     report = publish(home)
+    names = _versions(home)
     for version in versions_of(home):
         (version / PUBLISHED).rename(version.with_suffix(".duckdb"))
         version.rmdir()
     (home / "versions" / "notes.duckdb").write_bytes(b"mine")
     (home / PUBLISHED).unlink()
     os.link(home / "versions" / f"{report.version}.duckdb", home / PUBLISHED)
-    names = [path.stem for path in versions_of(home)]
+    wal_of(home / "versions" / f"{names[0]}.duckdb").write_bytes(b"log")
+    if first == "list":
+        assert [each.version for each in describe_versions(home)] == names[::-1]
+    elif first == "prune":
+        assert prune(home, 2).kept == 2
     again = publish(home)
     assert (again.version, again.changed, again.altered) == (report.version, False, False)
     assert (home / PUBLISHED).readlink() == Path("versions", report.version, PUBLISHED)
-    assert _versions(home) == ["notes.duckdb" if name == "notes" else name for name in names]
+    assert _versions(home) == names
+    assert wal_of(home / "versions" / names[0] / PUBLISHED).read_bytes() == b"log"
+    assert (home / "versions" / "notes.duckdb").exists()
     assert _words(home) == "one two"
+
+
+def test_a_copied_folder_gets_its_link_back(home: Path) -> None:
+    """Whoever copied what the link names, as `cp -rL` does, has a link again after a publish."""
+    report = publish(home)
+    copied = (home / PUBLISHED).resolve()
+    (home / PUBLISHED).unlink()
+    shutil.copy2(copied, home / PUBLISHED)
+    again = publish(home)
+    assert (again.version, again.changed, again.altered) == (report.version, False, False)
+    assert (home / PUBLISHED).is_symlink()
+
+
+def test_a_version_that_cannot_be_taken_away_stops_no_publish(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is published is told as published; the upkeep names what stays and where."""
+    (oldest,) = list_versions(home)
+    publish(_load(home.parent, "one", "two", "three"), now=NOON + timedelta(minutes=1))
+    honest = Path.unlink
+
+    def refuse(path: Path, **named: bool) -> None:
+        if path == oldest:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        honest(path, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        report = publish(_load(home.parent, "one", "two", "three", "four"), 1)
+        assert (report.changed, _words(home)) == (True, "one two three four")
+        told = (
+            rf"cannot take away {oldest}: Permission denied\. .*`cognition maintain --only prune`"
+        )
+        with pytest.raises(PublishError, match=told):
+            prune(home, 1)
+    assert _versions(home) == [name_of(oldest), report.version]
+    prune(home, 1)
+    assert _versions(home) == [report.version]
+
+
+def test_what_root_publishes_belongs_to_the_owner_of_the_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load by hand as root leaves no folder that the service's user could not take away."""
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda *call: given.append(call))
+    publish(home)
+    owner = (home / "versions").stat()
+    assert [(path.suffix, uid, gid) for path, uid, gid in given] == [
+        (".part", owner.st_uid, owner.st_gid)
+    ]
 
 
 def test_where_modes_fail_publishing_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,6 +404,37 @@ def test_a_reader_keeps_its_file_through_a_publish(home: Path) -> None:
             assert late.hear() == "2"
         reader.tell()
         assert reader.hear() == "1"
+
+
+SPILLS = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True, config={"memory_limit": "50MB"}) as con:
+    print(con.execute("SELECT count(*) FROM asr_segments").fetchone()[0], flush=True)
+    while sys.stdin.readline():
+        con.execute("CREATE OR REPLACE TEMP TABLE big AS SELECT hash(i) h FROM range(9000000) t(i)")
+        spilt = con.execute("SELECT count(*) > 0 FROM duckdb_temporary_files()").fetchone()[0]
+        counts = con.execute("SELECT count(*), (SELECT count(*) FROM asr_segments) FROM big")
+        print(spilt, *counts.fetchone(), flush=True)
+"""
+
+
+def test_a_reader_goes_on_though_its_version_is_taken_away(home: Path) -> None:
+    """DuckDB works beside the file when memory is short: that folder stays, for a week."""
+    with Helper(SPILLS, home / PUBLISHED) as reader:
+        assert reader.hear() == "1"
+        publish(home, 1)
+        (gone,) = prune(home, 1).removed
+        for _ in range(2):
+            reader.tell()
+            assert reader.hear() == "True 9000000 1"
+    now = datetime.now(UTC)
+    folder = home / "versions" / gone
+    assert [path.name for path in folder.iterdir()] == [f"{PUBLISHED}.tmp"]  # it was killed
+    assert prune(home, 1, now=now + timedelta(days=6)).leftovers == ()
+    assert folder.exists()
+    assert prune(home, 1, now=now + timedelta(days=8)).leftovers == (gone,)
+    assert not folder.exists()
+    assert prune(home, 1, now=now + timedelta(days=8)).leftovers == ()
 
 
 WRITES = """
@@ -378,10 +487,9 @@ def test_a_log_of_a_file_that_is_gone_is_removed(
 ) -> None:
     """Deleting the published file, or its version, does not leave its log to the next one."""
     _leave_a_log(home / PUBLISHED)
-    lost = (home / PUBLISHED).resolve()
-    lost.unlink()
+    (home / PUBLISHED).resolve().unlink()
     assert publish(home).changed
-    assert not wal_of(lost).exists()
+    assert _words(home) == "one two"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "symlink_to", refuse_links)
         (home / PUBLISHED).unlink()
@@ -427,6 +535,25 @@ def test_a_log_that_appears_stops_the_swap(home: Path, monkeypatch: pytest.Monke
         publish(home)
     log.unlink()
     assert _words(home) == "one"
+
+
+def test_a_log_beside_a_copy_goes_with_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that comes as a copy becomes a link leaves no log to a later copy."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", refuse_links)
+        (home / PUBLISHED).unlink()
+        publish(home)
+    honest = Path.replace
+
+    def replace_late(path: Path, to: Path) -> Path:
+        if path.suffix == ".new":
+            wal_of(home / PUBLISHED).write_bytes(b"log")
+        return honest(path, to)
+
+    monkeypatch.setattr(Path, "replace", replace_late)
+    publish(home)
+    assert (home / PUBLISHED).is_symlink()
+    assert not wal_of(home / PUBLISHED).exists()
 
 
 def test_a_build_under_load_is_not_copied(home: Path) -> None:
@@ -495,11 +622,10 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
     for owner, name in (
         (shutil, "copyfile"),
-        (shutil, "rmtree"),
         (os, "utime"),
         (os, "chmod"),
         (os, "fsync"),
-        (os, "rmdir"),
+        (os, "chown"),
         (Path, "symlink_to"),
         (Path, "replace"),
         (Path, "unlink"),
@@ -510,10 +636,10 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
 
 STEPS = [
-    *("mkdir", "mkdir"),  # for the lock, for the version
+    *("mkdir", "mkdir", "chown"),  # for the lock, for the version
     *("copyfile", "utime", "chmod", "fsync", "fsync", "replace", "fsync", "unlink"),  # all or none
-    *("unlink", "symlink_to", "replace", "fsync", "unlink"),  # the swap
-    *("replace", "rmtree", "rmdir"),  # the oldest version
+    *("unlink", "symlink_to", "replace", "fsync", "unlink", "unlink"),  # the swap
+    *("unlink", "unlink"),  # the oldest version
 ]
 
 
@@ -630,7 +756,7 @@ def test_without_a_build_the_remedy_is_named(tmp_path: Path) -> None:
 def test_a_file_published_while_it_is_opened_is_opened_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DuckDB 2.0 opens a file twice: a swap in between must not mix header and rows of two."""
+    """Where a file is renamed, not a link, a swap must not mix header and rows of two."""
     for number in (1, 2):
         with connect(tmp_path / f"{number}.duckdb", read_only=False) as connection:
             fetch(connection, f"CREATE TABLE t AS SELECT {number} AS n")

@@ -18,7 +18,7 @@ from transforms.warehouse.publish import publish
 from transforms.warehouse.rollback import release, rollback
 
 PUBLISHES = 50
-OPENINGS = 300
+OPENINGS = 200
 EVERY = 10
 READERS = 4
 
@@ -109,7 +109,7 @@ class Loader:
                 fetch(connection, statement)
             digest = {"digest": content_digest(connection)}
             fetch(connection, f"UPDATE {META} SET checked_digest = $digest", digest)
-        assert publish(self.home, 2).changed
+        assert publish(self.home).changed
 
 
 @pytest.fixture

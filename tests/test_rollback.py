@@ -23,12 +23,12 @@ from transforms.contract import load_contracts
 from transforms.errors import ConfigurationError
 from transforms.lake import open_lake
 from transforms.settings import Settings
-from transforms.warehouse import PUBLISHED, load_batches, swap
+from transforms.warehouse import PUBLISHED, kept, load_batches, swap
 from transforms.warehouse import rollback as rolling
 from transforms.warehouse.checks import run_checks
 from transforms.warehouse.duck import WarehouseLockedError
 from transforms.warehouse.hold import Hold, read_hold
-from transforms.warehouse.kept import describe_versions
+from transforms.warehouse.kept import count_rows, describe_versions
 from transforms.warehouse.prune import prune
 from transforms.warehouse.publish import PublishError, publish, read_version
 from transforms.warehouse.rollback import ReleaseReport, release, rollback
@@ -470,6 +470,21 @@ def test_what_is_kept_is_listed_newest_first(home: Path) -> None:
     ]
     assert [each.flaw for each in listed] == ["was written to after it was published", None, None]
     assert listed[1].bytes == (second / PUBLISHED).stat().st_size
+
+
+def test_a_version_that_goes_while_it_is_described_is_left_out(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is made while a publish takes the oldest version away."""
+    first, second, third = versions_of(home)
+
+    def count_late(version: Path) -> tuple[int, int]:
+        if version.parent == first:
+            version.unlink()
+        return count_rows(version)
+
+    monkeypatch.setattr(kept, "count_rows", count_late)
+    assert [each.version for each in describe_versions(home)] == [third.name, second.name]
 
 
 @pytest.fixture(scope="module")

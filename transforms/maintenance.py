@@ -120,7 +120,7 @@ def compact_lake(
 def prune_versions(
     settings: Settings, *, keep: int | None = None, dry_run: bool = False
 ) -> PruneReport:
-    """Takes away published versions beyond the newest, and leftovers of publishes that died.
+    """Takes away published versions beyond the newest, and what publishes have left behind.
 
     Args:
         settings: Where the warehouse lies, and how many versions to keep.

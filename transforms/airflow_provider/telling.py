@@ -173,7 +173,7 @@ def _compact(report: Report) -> str:
 def _prune(report: Report) -> str:
     took = "Would take away" if report["dry_run"] else "Took away"
     versions = amount(len(report["removed"]), "published version")
-    leftovers = f"{amount(len(report['leftovers']), 'file')} of dead publishes"
+    leftovers = f"{amount(len(report['leftovers']), 'left-over')} of publishes"
     names = ", ".join((*report["removed"], *report["leftovers"]))
     size = f"{file_size(report['bytes'])}{f' ({names})' if names else ''}"
     return f"{took} {versions} and {leftovers}, {size}; kept {report['kept']:,}."

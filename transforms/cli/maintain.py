@@ -86,7 +86,7 @@ def _prune_lines(report: PruneReport) -> Iterator[tuple[str, str]]:
     kept = f"{report.kept:,} kept"
     yield "prune", f"{removed} {_done(report.dry_run, 'taken away')}, {kept}"
     if report.leftovers:
-        yield "", f"{amount(len(report.leftovers), 'file')} of publishes that died"
+        yield "", f"{amount(len(report.leftovers), 'left-over')} of publishes"
     if report.bytes:
         yield "", file_size(report.bytes)
 

@@ -9,9 +9,9 @@ import duckdb
 
 from transforms.errors import CognitionError, ConfigurationError
 from transforms.plain import plain
+from transforms.warehouse.folders import VERSIONS, digits_of, list_versions, name_of
 from transforms.warehouse.query import PUBLISHED
-from transforms.warehouse.swap import VERSIONS, read_digest
-from transforms.warehouse.versions import digits_of, list_versions, name_of
+from transforms.warehouse.swap import read_digest
 
 LIST = "`cognition rollback --list` shows those that are kept"
 _SHOWN = 3

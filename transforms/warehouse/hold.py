@@ -13,7 +13,8 @@ from pathlib import Path
 import orjson
 
 from transforms.errors import ConfigurationError
-from transforms.warehouse.swap import VERSIONS, sync
+from transforms.warehouse.folders import VERSIONS
+from transforms.warehouse.swap import sync
 
 HOLD = "hold.json"
 

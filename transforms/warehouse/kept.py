@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from transforms.errors import CognitionError
 from transforms.warehouse.duck import connect, fetch
+from transforms.warehouse.folders import adopt_flat, list_flat, list_versions, name_of, time_of
 from transforms.warehouse.hold import read_hold
-from transforms.warehouse.versions import (
-    find_published,
-    flaw_of,
-    list_versions,
-    name_of,
-    time_of,
-)
+from transforms.warehouse.swap import alone
+from transforms.warehouse.versions import find_published, flaw_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +46,18 @@ def describe_versions(warehouse_dir: Path) -> tuple[KeptVersion, ...]:
     Raises:
         ConfigurationError: There is a hold that cannot be read.
     """
+    if list_flat(warehouse_dir):
+        with suppress(OSError), alone(warehouse_dir):  # unless one may only read
+            adopt_flat(warehouse_dir)
     hold, published = read_hold(warehouse_dir), find_published(warehouse_dir)
     held, found = hold.version if hold else None, []
     for version in reversed(list_versions(warehouse_dir)):
-        with suppress(FileNotFoundError):  # a publish has just taken it away
+        try:
             is_held = name_of(version) == held
             found.append(_describe(version, published=version == published, held=is_held))
+        except (CognitionError, FileNotFoundError):
+            if version.exists():  # else a publish has just taken it away
+                raise
     return tuple(found)
 
 

@@ -1,23 +1,27 @@
-"""Takes away published versions that are too many, and what publishes that died have left."""
+"""Takes away published versions that are too many, and what publishes have left behind."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from transforms.warehouse.publish import read_version
-from transforms.warehouse.swap import alone
-from transforms.warehouse.versions import (
-    find_linked,
-    find_published,
-    list_leftovers,
+from transforms.warehouse.folders import (
+    adopt_flat,
+    list_hollow,
+    list_parts,
     list_versions,
     name_of,
-    remove_leftover,
+    remove_left,
     remove_version,
-    surplus_versions,
 )
+from transforms.warehouse.publish import read_version
+from transforms.warehouse.query import PUBLISHED
+from transforms.warehouse.swap import PublishError, alone, link_of
+from transforms.warehouse.versions import find_linked, find_published, surplus_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class PruneReport:
         published: The published version, or None.
         kept: Versions that stay.
         removed: Versions that were taken away, by name, oldest first.
-        leftovers: What publishes that died have left, by name.
+        leftovers: What publishes that died have left, and folders of versions long gone, by name.
         bytes: Their sizes together; disk space only where no reader holds them open.
     """
 
@@ -41,36 +45,65 @@ class PruneReport:
     bytes: int = 0
 
 
-def prune(warehouse_dir: Path, keep: int, *, dry_run: bool = False) -> PruneReport:
+def prune(
+    warehouse_dir: Path, keep: int, *, dry_run: bool = False, now: datetime | None = None
+) -> PruneReport:
     """Keeps the newest versions; the published one, or one that is held, always stays, be it old.
 
     Args:
         warehouse_dir: Folder of the DuckDB files.
         keep: Versions to keep, the published one included.
         dry_run: Tell what would go and take nothing away.
+        now: Time by which a folder is of long ago; default: the present.
 
     Raises:
+        PublishError: Something could not be taken away.
         WarehouseLockedError: Another process publishes, or writes to the published file.
         ConfigurationError: The published file is not ours, or there is a hold that cannot be read.
     """
     if not warehouse_dir.is_dir():
         return PruneReport(dry_run)
     with nullcontext() if dry_run else alone(warehouse_dir):
+        if not dry_run:
+            adopt_flat(warehouse_dir)
         version = read_version(warehouse_dir)
-        needed = (find_published(warehouse_dir), find_linked(warehouse_dir))
-        surplus = surplus_versions(warehouse_dir, needed, keep)
-        left = list_leftovers(warehouse_dir)
+        published = find_published(warehouse_dir) or find_linked(warehouse_dir)
+        surplus = surplus_versions(warehouse_dir, published, keep)
+        left = _list_left(warehouse_dir, now or datetime.now(UTC))
         kept = len(list_versions(warehouse_dir)) - len(surplus)
         size = sum(map(_size, (*surplus, *left)))
-        for each in () if dry_run else surplus:
-            remove_version(each)
-        for each in () if dry_run else left:
-            remove_leftover(each)
+        if not dry_run:
+            versions = [(remove_version, each) for each in surplus]
+            _take_away([*versions, *((remove_left, each) for each in left)])
     removed, leftovers = tuple(map(name_of, surplus)), tuple(path.name for path in left)
     return PruneReport(dry_run, version, kept, removed, leftovers, size)
 
 
+def _list_left(warehouse_dir: Path, now: datetime) -> list[Path]:
+    link = link_of(warehouse_dir / PUBLISHED)
+    left = [*list_parts(warehouse_dir), *list_hollow(warehouse_dir, now)]
+    return [*left, link] if os.path.lexists(link) else left
+
+
+def _take_away(steps: Sequence[tuple[Callable[[Path], None], Path]]) -> None:
+    """Takes away all that can be, and tells of the first that cannot."""
+    refused = []
+    for remove, path in steps:
+        try:
+            remove(path)
+        except OSError as error:
+            refused.append(f"{path}: {error.strerror}")
+    if refused:
+        raise PublishError(
+            f"cannot take away {refused[0]}. What is published is whole; correct the rights of its "
+            "folder and run `cognition maintain --only prune`"
+        )
+
+
 def _size(path: Path) -> int:
-    """Returns the bytes of a file, or of the files in a folder."""
-    files = [path] if not path.is_dir() else list(path.iterdir())
-    return sum(file.lstat().st_size for file in files)
+    """Returns the bytes of a file, or of the files below a folder."""
+    size = 0
+    for each in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):  # a reader has just done with it
+            size += each.lstat().st_size if not each.is_dir() else 0
+    return size

@@ -13,12 +13,24 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from transforms.warehouse.build import BUILD, content_digest, open_build, require_build
 from transforms.warehouse.duck import META, Connection, fetch, wal_of
+from transforms.warehouse.folders import (
+    PART,
+    adopt_flat,
+    file_of,
+    list_parts,
+    make_folder,
+    name_of,
+    name_version,
+    remove_left,
+    remove_version,
+)
 from transforms.warehouse.hold import Hold, read_hold
 from transforms.warehouse.query import PUBLISHED
 from transforms.warehouse.swap import (
@@ -32,18 +44,10 @@ from transforms.warehouse.swap import (
     sync,
 )
 from transforms.warehouse.versions import (
-    PART,
-    adopt_files,
-    file_of,
     find_content,
     find_damage,
     find_linked,
     find_published,
-    list_leftovers,
-    name_of,
-    name_version,
-    remove_leftover,
-    remove_version,
     surplus_versions,
 )
 
@@ -81,7 +85,8 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
 
     Args:
         warehouse_dir: Folder of the DuckDB files.
-        keep: Versions to keep, the published one included.
+        keep: Versions to keep, the published one included; the one it takes the place of stays
+            until the next, in any case.
         now: Time for the version's name; default: the present.
 
     Raises:
@@ -95,8 +100,8 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
     target = warehouse_dir / PUBLISHED
     with alone(warehouse_dir), explained(target, "cognition load"):
         with open_build(warehouse_dir) as connection:
+            adopt_flat(warehouse_dir)
             digest = _checked_digest(connection)
-            adopt_files(warehouse_dir)
             settle_log(target)
             published, whole = read_digest(target), find_published(warehouse_dir)
             linked = find_linked(warehouse_dir)
@@ -111,19 +116,25 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
                 fetch(connection, "CHECKPOINT")
                 version = _copy_build(warehouse_dir, digest, now or datetime.now(UTC))
         altered = whole is None and os.path.lexists(target)
-        changed = version != whole
-        if changed or (version == linked and not target.is_symlink()):  # a hard link, as before
+        if changed := version != whole:
             swap(version, target)
+        elif not target.is_symlink():  # but a hard link, as once, or a copy
+            swap(version, target, copy=False)
         if altered and linked is not None:
-            remove_version(linked)
-        # Someone may have read the link just before the swap, and open what it named just after.
-        for old in surplus_versions(warehouse_dir, (version, linked), keep):
-            remove_version(old)
+            _try_remove(linked)
+        for old in surplus_versions(warehouse_dir, version, keep):
+            if old != linked:  # who read the link just before the swap opens it just after
+                _try_remove(old)
         size = target.stat().st_size
         report = PublishReport(str(target), name_of(version), changed, size, altered)
         if hold is None:
             return report
         return replace(report, held=True, held_at=hold.held_at, held_reason=hold.reason)
+
+
+def _try_remove(version: Path) -> None:
+    with suppress(OSError):  # what is published, is; prune tells of what cannot be taken away
+        remove_version(version)
 
 
 def read_version(warehouse_dir: Path) -> str | None:
@@ -172,17 +183,19 @@ def _copy_build(warehouse_dir: Path, digest: str, now: datetime) -> Path:
     build = warehouse_dir / BUILD
     if wal_of(build).exists():
         raise PublishError(f"{wal_of(build)} is still there after CHECKPOINT: publish again")
-    for leftover in list_leftovers(warehouse_dir):
-        remove_leftover(leftover)
+    for left in list_parts(warehouse_dir):
+        with suppress(OSError):
+            remove_left(left)
     name, moment = name_version(warehouse_dir, digest, now)
-    version, part = (file_of(warehouse_dir, each) for each in (name, f"{name}{PART}"))
+    part = make_folder(warehouse_dir, f"{name}{PART}")
+    version = file_of(warehouse_dir, name)
     try:
-        part.parent.mkdir(parents=True)
         shutil.copyfile(build, part)
         seal(part, int(moment.timestamp()))
         sync(part.parent)
         part.parent.replace(version.parent)
         sync(version.parent.parent)
     finally:
-        remove_leftover(part.parent)
+        with suppress(OSError):
+            remove_left(part.parent)
     return version

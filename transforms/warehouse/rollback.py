@@ -7,6 +7,7 @@ go on, and what is published stays.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,11 @@ from pathlib import Path
 from transforms.errors import ConfigurationError
 from transforms.plain import plain
 from transforms.warehouse.choice import LIST, choose_version, require_choice
+from transforms.warehouse.folders import VERSIONS, adopt_flat, name_of, remove_version
 from transforms.warehouse.hold import Hold, read_hold, remove_hold, write_hold
 from transforms.warehouse.kept import count_rows, iso
 from transforms.warehouse.query import PUBLISHED
 from transforms.warehouse.swap import (
-    VERSIONS,
     PublishError,
     alone,
     explained,
@@ -26,14 +27,7 @@ from transforms.warehouse.swap import (
     settle_log,
     swap,
 )
-from transforms.warehouse.versions import (
-    adopt_files,
-    find_damage,
-    find_linked,
-    find_published,
-    name_of,
-    remove_version,
-)
+from transforms.warehouse.versions import find_damage, find_linked, find_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +98,7 @@ def rollback(
         f"cognition rollback {plain(version)}" if version is not None else "cognition rollback"
     )
     with alone(warehouse_dir), explained(target, command):
-        adopt_files(warehouse_dir)
+        adopt_flat(warehouse_dir)
         settle_log(target)
         read_digest(target)  # refused where someone writes to it, or it is not ours
         whole = find_published(warehouse_dir)
@@ -119,7 +113,8 @@ def rollback(
         if chosen != whole:
             swap(chosen, target)
         if whole is None and before is not None:  # someone wrote to it
-            remove_version(before)
+            with suppress(OSError):  # the swap is done; prune tells of it
+                remove_version(before)
         batches, jobs = count_rows(chosen)
         return RollbackReport(
             str(target),

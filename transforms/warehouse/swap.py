@@ -30,7 +30,6 @@ from transforms.warehouse.duck import (
     wal_of,
 )
 
-VERSIONS = "versions"
 LOCK_SECONDS = 60.0
 
 
@@ -108,12 +107,13 @@ def read_digest(target: Path) -> str | None:
     return ""
 
 
-def swap(version: Path, target: Path) -> None:
+def swap(version: Path, target: Path, *, copy: bool = True) -> None:
     """Makes a version the published file.
 
     Args:
         version: The file of a version.
         target: The published file.
+        copy: Whether a copy takes its place where links fail; if not, it stays as it is.
 
     Raises:
         PublishError: Someone began to write to the published file.
@@ -125,6 +125,8 @@ def swap(version: Path, target: Path) -> None:
         try:
             link.symlink_to(version.relative_to(target.parent))
         except OSError:  # a filesystem without symbolic links
+            if not copy:
+                return
             shutil.copyfile(version, link)
             seal(link, int(version.stat().st_mtime))
         _refuse_log(target)
@@ -132,6 +134,8 @@ def swap(version: Path, target: Path) -> None:
         sync(target.parent)
     finally:
         link.unlink(missing_ok=True)
+    if target.is_symlink():
+        wal_of(target).unlink(missing_ok=True)  # of the copy that was there
     _refuse_log(target)
 
 
@@ -158,7 +162,7 @@ def sync(path: Path) -> None:
 
 def _log_of(target: Path) -> Path:
     """Returns where DuckDB keeps the log of the published file: beside the version it links to."""
-    return wal_of(target.resolve())
+    return wal_of(Path(os.path.realpath(target)) if target.exists() else target)
 
 
 def _refuse_log(target: Path) -> None:

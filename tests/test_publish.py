@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -325,6 +325,65 @@ def test_a_copied_folder_gets_its_link_back(home: Path) -> None:
     assert (home / PUBLISHED).is_symlink()
 
 
+@pytest.mark.parametrize("harm", ["cut", "written to", "log"])
+def test_a_copy_stays_where_its_version_is_damaged(home: Path, harm: str) -> None:
+    """What is published is whole: nothing that is not takes its place."""
+    report = publish(home)
+    version = (home / PUBLISHED).resolve()
+    (home / PUBLISHED).unlink()
+    shutil.copy2(version, home / PUBLISHED)
+    stamp = version.stat().st_mtime_ns
+    if harm == "cut":
+        version.chmod(0o644)
+        version.write_bytes(version.read_bytes()[:300_000])
+        os.utime(version, ns=(stamp, stamp))
+    elif harm == "written to":
+        _alter(version, "DELETE FROM asr_segments")
+    else:
+        wal_of(version).write_bytes(b"log")
+    again = publish(home)
+    assert (again.version, again.changed) == (report.version, False)
+    assert _words(home) == "one two"
+
+
+def test_a_folder_without_rights_stops_no_publish(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another user keeps to itself is passed over by publish, list and prune."""
+    closed = home / "versions" / "warehouse-20240101T000000-00000000"
+    closed.mkdir()
+    (home / "versions" / "warehouse-20241399T000000-00000000").mkdir()  # no time, no version
+    exists, iterdir = Path.exists, Path.iterdir
+
+    def refuse(path: Path) -> bool:
+        if path.parent == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path)
+
+    def refuse_list(path: Path) -> Iterator[Path]:
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse_list)
+    report = publish(home)
+    assert report.changed
+    assert describe_versions(home)[0].version == report.version
+    later = datetime.now(UTC) + timedelta(days=8)
+    assert prune(home, 1, now=later).leftovers == ()
+
+
+def test_a_version_on_a_disk_that_is_away_is_not_gone(home: Path, tmp_path: Path) -> None:
+    """An operator may have moved a version and left a link: its folder is never a hollow one."""
+    (version,) = list_versions(home)
+    version.rename(tmp_path / "away.duckdb")
+    version.symlink_to(tmp_path / "elsewhere" / "away.duckdb")
+    later = datetime.now(UTC) + timedelta(days=8)
+    assert prune(home, 1, now=later).leftovers == ()
+    assert version.is_symlink()
+
+
 def test_a_version_that_cannot_be_taken_away_stops_no_publish(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,13 +415,17 @@ def test_what_root_publishes_belongs_to_the_owner_of_the_folder(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A load by hand as root leaves no folder that the service's user could not take away."""
-    given: list[tuple[Path, int, int]] = []
-    monkeypatch.setattr(os, "chown", lambda *call: given.append(call))
-    publish(home)
+    given: list[tuple[str, int, int]] = []
+
+    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool) -> None:
+        assert not follow_symlinks
+        given.append((path.name, uid, gid))
+
+    monkeypatch.setattr(os, "chown", chown)
+    report = publish(home)
     owner = (home / "versions").stat()
-    assert [(path.suffix, uid, gid) for path, uid, gid in given] == [
-        (".part", owner.st_uid, owner.st_gid)
-    ]
+    names = (f"{report.version}.part", PUBLISHED)
+    assert given == [(name, owner.st_uid, owner.st_gid) for name in names]
 
 
 def test_where_modes_fail_publishing_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -637,7 +700,8 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int, error: BaseException) -
 
 STEPS = [
     *("mkdir", "mkdir", "chown"),  # for the lock, for the version
-    *("copyfile", "utime", "chmod", "fsync", "fsync", "replace", "fsync", "unlink"),  # all or none
+    *("copyfile", "chown", "utime", "chmod", "fsync"),  # the file of the version
+    *("fsync", "replace", "fsync", "unlink"),  # all or nothing
     *("unlink", "symlink_to", "replace", "fsync", "unlink", "unlink"),  # the swap
     *("unlink", "unlink"),  # the oldest version
 ]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from transforms.warehouse.duck import wal_of
 from transforms.warehouse.query import PUBLISHED
+from transforms.warehouse.swap import give_to_owner
 
 VERSIONS = "versions"
 PART = ".part"
@@ -30,8 +31,12 @@ _TIME = "%Y%m%dT%H%M%S"
 
 def list_versions(warehouse_dir: Path) -> list[Path]:
     """Returns the files of the versions that are kept, oldest first."""
-    files = (folder / PUBLISHED for folder in _list_folders(warehouse_dir))
-    return [file for file in files if file.exists()]
+    found = []
+    for folder in _list_folders(warehouse_dir):
+        with suppress(PermissionError):  # another user's: whatever is in it, it is of no use
+            if (folder / PUBLISHED).exists():
+                found.append(folder / PUBLISHED)
+    return found
 
 
 def file_of(warehouse_dir: Path, name: str) -> Path:
@@ -77,9 +82,7 @@ def make_folder(warehouse_dir: Path, name: str) -> Path:
     for folder in (version.parent.parent, version.parent):
         if not folder.is_dir():
             folder.mkdir()
-            owner = folder.parent.stat()
-            with suppress(OSError):  # only root may give away
-                os.chown(folder, owner.st_uid, owner.st_gid)
+            give_to_owner(folder)
     return version
 
 
@@ -99,10 +102,18 @@ def list_parts(warehouse_dir: Path) -> list[Path]:
 
 
 def list_hollow(warehouse_dir: Path, now: datetime) -> list[Path]:
-    """Returns the folders of versions that are gone, in which nothing happened for a week."""
+    """Returns the folders of versions that are gone, in which nothing happened for a week.
+
+    A version that cannot be read just now, as a link to a disk that is away, is not gone.
+    """
     long_ago = (now - timedelta(days=HOLLOW_DAYS)).timestamp()
-    gone = (each for each in _list_folders(warehouse_dir) if not (each / PUBLISHED).exists())
-    return [each for each in gone if _last_change(each) < long_ago]
+    hollow = []
+    for folder in _list_folders(warehouse_dir):
+        with suppress(OSError):
+            is_hollow = folder / PUBLISHED not in folder.iterdir()
+            if is_hollow and _last_change(folder) < long_ago:
+                hollow.append(folder)
+    return hollow
 
 
 def remove_left(path: Path) -> None:
@@ -111,16 +122,24 @@ def remove_left(path: Path) -> None:
     Raises:
         OSError: It could not be removed.
     """
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
+def stats_below(folder: Path) -> Iterator[os.stat_result]:
+    """Yields what the system says of all that lies below a folder; readers may be at work there."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            with suppress(FileNotFoundError):  # a reader has just done with it
+                yield os.lstat(os.path.join(place, name))  # noqa: PTH118 - as os.walk has it
+
+
 def list_flat(warehouse_dir: Path) -> list[Path]:
     """Returns the versions that are files in `versions/`, as all were before they had folders."""
     files = (warehouse_dir / VERSIONS).glob("warehouse-*.duckdb")
-    return [file for file in files if _NAME.fullmatch(file.stem) and file.is_file()]
+    return [file for file in files if _is_name(file.stem) and file.is_file()]
 
 
 def adopt_flat(warehouse_dir: Path) -> None:
@@ -134,14 +153,15 @@ def adopt_flat(warehouse_dir: Path) -> None:
 
 def _list_folders(warehouse_dir: Path) -> list[Path]:
     found = (warehouse_dir / VERSIONS).glob("warehouse-*/")
-    return sorted(folder for folder in found if _NAME.fullmatch(folder.name))
+    return sorted(folder for folder in found if _is_name(folder.name))
+
+
+def _is_name(name: str) -> bool:
+    if _NAME.fullmatch(name):
+        with suppress(ValueError):  # no time
+            return bool(datetime.strptime(name.split("-")[1], _TIME))  # noqa: DTZ007 - no moment
+    return False
 
 
 def _last_change(folder: Path) -> float:
-    return max(_times(folder), default=0.0)
-
-
-def _times(folder: Path) -> Iterator[float]:
-    for path in (folder, *folder.rglob("*")):
-        with suppress(FileNotFoundError):  # a reader has just done with it
-            yield path.lstat().st_mtime
+    return max(each.st_mtime for each in (folder.lstat(), *stats_below(folder)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISDIR
 
 from transforms.warehouse.folders import (
     adopt_flat,
@@ -17,6 +18,7 @@ from transforms.warehouse.folders import (
     name_of,
     remove_left,
     remove_version,
+    stats_below,
 )
 from transforms.warehouse.publish import read_version
 from transforms.warehouse.query import PUBLISHED
@@ -92,7 +94,7 @@ def _take_away(steps: Sequence[tuple[Callable[[Path], None], Path]]) -> None:
         try:
             remove(path)
         except OSError as error:
-            refused.append(f"{path}: {error.strerror}")
+            refused.append(f"{path}: {error.strerror or error}")
     if refused:
         raise PublishError(
             f"cannot take away {refused[0]}. What is published is whole; correct the rights of its "
@@ -102,8 +104,5 @@ def _take_away(steps: Sequence[tuple[Callable[[Path], None], Path]]) -> None:
 
 def _size(path: Path) -> int:
     """Returns the bytes of a file, or of the files below a folder."""
-    size = 0
-    for each in (path, *path.rglob("*")):
-        with suppress(FileNotFoundError):  # a reader has just done with it
-            size += each.lstat().st_size if not each.is_dir() else 0
-    return size
+    found = stats_below(path) if path.is_dir() and not path.is_symlink() else [path.lstat()]
+    return sum(each.st_size for each in found if not S_ISDIR(each.st_mode))

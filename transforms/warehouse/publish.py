@@ -118,8 +118,8 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
         altered = whole is None and os.path.lexists(target)
         if changed := version != whole:
             swap(version, target)
-        elif not target.is_symlink():  # but a hard link, as once, or a copy
-            swap(version, target, copy=False)
+        elif not target.is_symlink() and find_damage(version) is None:
+            swap(version, target, copy=False)  # in place of a hard link, as once, or a copy
         if altered and linked is not None:
             _try_remove(linked)
         for old in surplus_versions(warehouse_dir, version, keep):

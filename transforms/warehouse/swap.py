@@ -63,11 +63,16 @@ def explained(target: Path, command: str) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.Error) as error:
-        said = first_lines(error) if isinstance(error, duckdb.Error) else error.strerror
+        said = first_lines(error) if isinstance(error, duckdb.Error) else _said_of(error)
         raise PublishError(
             f"cannot publish {target}: {said}. What was published is whole; "
             f"free space or correct the folder's rights and run `{command}`"
         ) from None
+
+
+def _said_of(error: OSError) -> str:
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{place}"
 
 
 def settle_log(target: Path) -> None:
@@ -146,9 +151,17 @@ def link_of(target: Path) -> Path:
 
 def seal(file: Path, seconds: int) -> None:
     """Gives a copy the time of its version, takes from all the right to write, and syncs it."""
+    give_to_owner(file)
     os.utime(file, (seconds, seconds))
     _set_mode(file, file.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     sync(file)
+
+
+def give_to_owner(path: Path) -> None:
+    """Gives what root makes to the owner of the folder it lies in, who reads and removes it."""
+    owner = path.parent.stat()
+    with suppress(OSError):  # only root may give away
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def sync(path: Path) -> None:

@@ -73,6 +73,12 @@ def lake_of(settings: Settings) -> Storage:
     return lake.open_lake(settings.lake_root)
 
 
+def write_version(warehouse: Path, name: str, content: bytes) -> None:
+    """Writes something in the place of a version."""
+    (warehouse / "versions" / name).mkdir()
+    (warehouse / "versions" / name / "warehouse.duckdb").write_bytes(content)
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Returns every file below a folder by relative path, but for staging and the lake's own id."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())

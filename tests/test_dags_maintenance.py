@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lake_kit import Landing, lake_of, new_home, success, titled, tree
+from lake_kit import Landing, lake_of, new_home, success, titled, tree, write_version
 
 from sandbox.demo.airflow_home import ROOT
 from transforms import ledger, pipeline
@@ -156,13 +156,6 @@ def test_replay_of_nothing_fails_at_once(dagbag: DagBag, home: Settings) -> None
     assert tree(home.home) == before
 
 
-def add_version(home: Settings, day: int) -> None:
-    """Puts an empty file in the place of a version of a day in January 2020."""
-    version = home.warehouse_dir / "versions" / f"warehouse-2020010{day}T000000-{day:08}"
-    version.mkdir()
-    (version / "warehouse.duckdb").touch()
-
-
 def test_maintenance_does_every_step(
     dagbag: DagBag, home: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,7 +165,7 @@ def test_maintenance_does_every_step(
         late = {"job_id": f"late-{minute}", "submitted_at": "2025-01-01"}
         ledger.append(lake, [late], "sql", now=yesterday.replace(hour=0, minute=minute))
     for day in range(1, 5):
-        add_version(home, day)
+        write_version(home.warehouse_dir, f"warehouse-2020010{day}T000000-{day:08}", b"")
     (home.warehouse_dir / "warehouse.duckdb.new").touch()
     with caplog.at_level(logging.INFO, logger="transforms"):
         ended = run(dagbag, MAINTAIN)
@@ -199,7 +192,7 @@ def test_maintenance_does_what_was_chosen(dagbag: DagBag, home: Settings) -> Non
     """Steps left out are skipped; `keep_versions` stands in for the setting."""
     versions = home.warehouse_dir / "versions"
     for day in range(1, 5):
-        add_version(home, day)
+        write_version(home.warehouse_dir, f"warehouse-2020010{day}T000000-{day:08}", b"")
     form = {"compact": False, "expiry": False, "clean": False, "keep_versions": 1}
     ended = run(dagbag, MAINTAIN, **form)
     assert states_of(ended) == {

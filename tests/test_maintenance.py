@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from lake_kit import Landing, ObjectStore, lake_of, new_home, titled, tree
+from lake_kit import Landing, ObjectStore, lake_of, new_home, titled, tree, write_version
 
 from transforms import ledger, maintenance, pipeline, watermark
 from transforms.cli import main
@@ -53,12 +53,6 @@ def warehouse(published_once: Settings, tmp_path: Path) -> Path:
     for day in (1, 2):
         write_version(folder, f"warehouse-2020010{day}T000000-00000000", b"older" * day)
     return folder
-
-
-def write_version(warehouse: Path, name: str, content: bytes) -> None:
-    """Writes something in the place of a version."""
-    (warehouse / "versions" / name).mkdir()
-    (warehouse / "versions" / name / "warehouse.duckdb").write_bytes(content)
 
 
 def versions_of(warehouse: Path) -> list[str]:

@@ -112,7 +112,7 @@ def test_nothing_new_is_not_published_again(home: Path) -> None:
 
 
 def test_other_sql_is_published_though_no_batch_changed(
-    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A changed view or check makes another version of the same rows, checked anew."""
     before = publish(home)
@@ -127,7 +127,7 @@ def test_other_sql_is_published_though_no_batch_changed(
 
 
 def test_content_that_is_kept_already_is_not_copied(
-    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQL put back as it was publishes the version that has it; a damaged one is made anew."""
     good = publish(home, now=NOON + timedelta(minutes=1))
@@ -195,6 +195,7 @@ def test_where_links_fail_the_file_is_copied(home: Path, monkeypatch: pytest.Mon
     assert version.read_bytes() == (home / PUBLISHED).read_bytes()
     assert _words(home) == "one two"
     copied = (home / PUBLISHED).stat().st_ino
+    monkeypatch.setattr(publishing, "find_damage", None)  # the copy's rows are not read each time
     again = publish(home)
     assert (again.version, again.changed) == (report.version, False)
     assert (home / PUBLISHED).stat().st_ino == copied

@@ -51,7 +51,7 @@ def name_of(version: Path) -> str:
 
 def time_of(version: Path) -> datetime:
     """Returns when a version was published, to the second, UTC."""
-    return datetime.strptime(name_of(version).split("-")[1], _TIME).replace(tzinfo=UTC)
+    return _moment_in(name_of(version))
 
 
 def digits_of(version: Path) -> str:
@@ -69,7 +69,7 @@ def name_version(warehouse_dir: Path, digest: str, now: datetime) -> tuple[str, 
     """
     moment = now.astimezone(UTC).replace(microsecond=0)
     if folders := _list_folders(warehouse_dir):
-        moment = max(moment, time_of(folders[-1] / PUBLISHED) + timedelta(seconds=1))
+        moment = max(moment, _moment_in(folders[-1].name) + timedelta(seconds=1))
     return f"warehouse-{moment:{_TIME}}-{digest[:8]}", moment
 
 
@@ -94,6 +94,12 @@ def remove_version(version: Path) -> None:
     """
     version.unlink()
     wal_of(version).unlink(missing_ok=True)
+
+
+def try_remove_version(version: Path) -> None:
+    """Takes a version away if it can be: what is published, is, and prune tells of what stays."""
+    with suppress(OSError):
+        remove_version(version)
 
 
 def list_parts(warehouse_dir: Path) -> list[Path]:
@@ -157,10 +163,17 @@ def _list_folders(warehouse_dir: Path) -> list[Path]:
 
 
 def _is_name(name: str) -> bool:
-    if _NAME.fullmatch(name):
-        with suppress(ValueError):  # no time
-            return bool(datetime.strptime(name.split("-")[1], _TIME))  # noqa: DTZ007 - no moment
-    return False
+    if not _NAME.fullmatch(name):
+        return False
+    try:
+        _moment_in(name)
+    except ValueError:  # its digits are no time
+        return False
+    return True
+
+
+def _moment_in(name: str) -> datetime:
+    return datetime.strptime(name.split("-")[1], _TIME).replace(tzinfo=UTC)
 
 
 def _last_change(folder: Path) -> float:

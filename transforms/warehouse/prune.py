@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,8 +75,12 @@ def prune(
         kept = len(list_versions(warehouse_dir)) - len(surplus)
         size = sum(map(_size, (*surplus, *left)))
         if not dry_run:
-            versions = [(remove_version, each) for each in surplus]
-            _take_away([*versions, *((remove_left, each) for each in left)])
+            refused = [*_refused(remove_version, surplus), *_refused(remove_left, left)]
+            if refused:  # all that can be taken away is gone
+                raise PublishError(
+                    f"cannot take away {refused[0]}. What is published is whole; correct the "
+                    "rights of its folder and run `cognition maintain --only prune`"
+                )
     removed, leftovers = tuple(map(name_of, surplus)), tuple(path.name for path in left)
     return PruneReport(dry_run, version, kept, removed, leftovers, size)
 
@@ -87,19 +91,13 @@ def _list_left(warehouse_dir: Path, now: datetime) -> list[Path]:
     return [*left, link] if os.path.lexists(link) else left
 
 
-def _take_away(steps: Sequence[tuple[Callable[[Path], None], Path]]) -> None:
-    """Takes away all that can be, and tells of the first that cannot."""
-    refused = []
-    for remove, path in steps:
+def _refused(remove: Callable[[Path], None], paths: Iterable[Path]) -> Iterator[str]:
+    """Takes away what can be; yields what cannot, and why."""
+    for path in paths:
         try:
             remove(path)
         except OSError as error:
-            refused.append(f"{path}: {error.strerror or error}")
-    if refused:
-        raise PublishError(
-            f"cannot take away {refused[0]}. What is published is whole; correct the rights of its "
-            "folder and run `cognition maintain --only prune`"
-        )
+            yield f"{path}: {error.strerror or error}"
 
 
 def _size(path: Path) -> int:

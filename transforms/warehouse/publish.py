@@ -29,13 +29,14 @@ from transforms.warehouse.folders import (
     name_of,
     name_version,
     remove_left,
-    remove_version,
+    try_remove_version,
 )
 from transforms.warehouse.hold import Hold, read_hold
 from transforms.warehouse.query import PUBLISHED
 from transforms.warehouse.swap import (
     PublishError,
     alone,
+    can_link,
     explained,
     read_digest,
     seal,
@@ -118,23 +119,18 @@ def publish(warehouse_dir: Path, keep: int = 3, *, now: datetime | None = None) 
         altered = whole is None and os.path.lexists(target)
         if changed := version != whole:
             swap(version, target)
-        elif not target.is_symlink() and find_damage(version) is None:
-            swap(version, target, copy=False)  # in place of a hard link, as once, or a copy
+        elif not target.is_symlink() and can_link(target) and find_damage(version) is None:
+            swap(version, target)  # a link in place of a hard link, as once, or of a copy
         if altered and linked is not None:
-            _try_remove(linked)
+            try_remove_version(linked)
         for old in surplus_versions(warehouse_dir, version, keep):
             if old != linked:  # who read the link just before the swap opens it just after
-                _try_remove(old)
+                try_remove_version(old)
         size = target.stat().st_size
         report = PublishReport(str(target), name_of(version), changed, size, altered)
         if hold is None:
             return report
         return replace(report, held=True, held_at=hold.held_at, held_reason=hold.reason)
-
-
-def _try_remove(version: Path) -> None:
-    with suppress(OSError):  # what is published, is; prune tells of what cannot be taken away
-        remove_version(version)
 
 
 def read_version(warehouse_dir: Path) -> str | None:

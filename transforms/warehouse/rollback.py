@@ -7,7 +7,6 @@ go on, and what is published stays.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from transforms.errors import ConfigurationError
 from transforms.plain import plain
 from transforms.warehouse.choice import LIST, choose_version, require_choice
-from transforms.warehouse.folders import VERSIONS, adopt_flat, name_of, remove_version
+from transforms.warehouse.folders import VERSIONS, adopt_flat, name_of, try_remove_version
 from transforms.warehouse.hold import Hold, read_hold, remove_hold, write_hold
 from transforms.warehouse.kept import count_rows, iso
 from transforms.warehouse.query import PUBLISHED
@@ -113,8 +112,7 @@ def rollback(
         if chosen != whole:
             swap(chosen, target)
         if whole is None and before is not None:  # someone wrote to it
-            with suppress(OSError):  # the swap is done; prune tells of it
-                remove_version(before)
+            try_remove_version(before)
         batches, jobs = count_rows(chosen)
         return RollbackReport(
             str(target),

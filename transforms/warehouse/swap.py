@@ -112,13 +112,24 @@ def read_digest(target: Path) -> str | None:
     return ""
 
 
-def swap(version: Path, target: Path, *, copy: bool = True) -> None:
-    """Makes a version the published file.
+def can_link(target: Path) -> bool:
+    """Tells whether a symbolic link can take the place of the published file."""
+    link = link_of(target)
+    link.unlink(missing_ok=True)
+    try:
+        link.symlink_to(target.name)
+    except OSError:  # a filesystem without symbolic links
+        return False
+    link.unlink()
+    return True
+
+
+def swap(version: Path, target: Path) -> None:
+    """Makes a version the published file: by a link or, where links fail, a copy.
 
     Args:
         version: The file of a version.
         target: The published file.
-        copy: Whether a copy takes its place where links fail; if not, it stays as it is.
 
     Raises:
         PublishError: Someone began to write to the published file.
@@ -130,8 +141,6 @@ def swap(version: Path, target: Path, *, copy: bool = True) -> None:
         try:
             link.symlink_to(version.relative_to(target.parent))
         except OSError:  # a filesystem without symbolic links
-            if not copy:
-                return
             shutil.copyfile(version, link)
             seal(link, int(version.stat().st_mtime))
         _refuse_log(target)

@@ -54,9 +54,7 @@ def find_published(warehouse_dir: Path) -> Path | None:
     found = target.stat()
     same_time = [v for v in list_versions(warehouse_dir) if found.st_mtime_ns == _time_ns(v)]
     linked = find_linked(warehouse_dir)
-    if linked in same_time:
-        return linked
-    return same_time[0] if same_time else None
+    return linked if linked in same_time else next(iter(same_time), None)
 
 
 def find_linked(warehouse_dir: Path) -> Path | None:
